@@ -1,0 +1,50 @@
+//! What a run measures.
+
+/// Result of one simulation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunResult {
+    /// Core-clock cycles from the first to the last.
+    pub cycles: u64,
+    /// Core clock [Hz].
+    pub clock_hz: u64,
+    /// Operations the arrays performed for kept keys and values (one multiply-accumulate = 2).
+    pub ops_executed: u64,
+    /// Operations of the same attention without any pruning or recomputation.
+    pub ops_dense: u64,
+    /// Bytes and transactions between machine and memory.
+    pub traffic: Traffic,
+    /// One entry per unit, in design order.
+    pub units: Vec<UnitReport>,
+    /// Things the reader must know, such as values drawn from a seeded distribution.
+    pub notes: Vec<String>,
+}
+
+/// Bytes and transactions between machine and memory.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Query bytes read.
+    pub query_bytes: u64,
+    /// Key bytes read in the first pass.
+    pub key_bytes: u64,
+    /// Key LSB bytes read on a refetch.
+    pub key_lsb_bytes: u64,
+    /// Value bytes read.
+    pub value_bytes: u64,
+    /// Read transactions.
+    pub reads: u64,
+}
+
+/// Activity of one unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitReport {
+    /// Name, the same in `hw`, `sim` and `rtl`.
+    pub name: &'static str,
+    /// Cycles in which it moved or computed a beat.
+    pub busy_cycles: u64,
+    /// Cycles in which it had work but waited for its input.
+    pub starved_cycles: u64,
+    /// Cycles in which it had a beat but nowhere to put it.
+    pub blocked_cycles: u64,
+    /// Beats it handled.
+    pub beats: u64,
+}

@@ -1,0 +1,2 @@
+//! The `attelier` command line.
+fn main() {}

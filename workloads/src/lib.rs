@@ -1,0 +1,3 @@
+//! What must be computed: traces, importers and workload presets.
+
+pub mod request;
