@@ -46,6 +46,9 @@ pub struct Controller {
     pub jobs_in_flight: u32,
     /// Whether key fetches wait for the token top-k that selects their keys.
     pub cascade_dependency: bool,
+    /// Whether decode keys wider than the 8 stored MSBs are computed twice, as the released harness
+    /// does; otherwise both planes are fetched first and computed once.
+    pub recompute_wide_keys: bool,
     /// Whether queries are read from DRAM (the paper) or arrive on a port (the released RTL).
     pub query_from_dram: bool,
 }

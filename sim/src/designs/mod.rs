@@ -1,0 +1,3 @@
+//! Whole accelerators.
+
+pub mod spatten;

@@ -1,0 +1,438 @@
+//! Controller: admits jobs, reserves buffers, gives fetch commands, orders passes.
+//!
+//! Keys are fetched once per job; every query of a head is one pass over them. A rejected pass
+//! comes back with the LSBs of its keys, before new passes. Local value pruning decides which
+//! values of a decode job are fetched; a prefill job loads all of them with its keys.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use attelier_hw::spatten::Controller as Params;
+use attelier_workloads::request::Phase;
+
+use super::plan::Job;
+use crate::kernel::FOREVER;
+use crate::kernel::activity::Activity;
+use crate::kernel::fifo::Fifo;
+use crate::observe::UnitState;
+use crate::units::Pass;
+use crate::units::bitwidth_converter::Target;
+use crate::units::line_sram::{LineSram, Plane};
+use crate::units::memory::Memory;
+use crate::units::qk_array::QkOrder;
+use crate::units::qkv_fetcher::{Command, Indices, QkvFetcher, StreamKind};
+use crate::units::quant_decision::Verdict;
+use crate::units::topk_token::TokenSelection;
+
+/// What the controller keeps about a job in the machine.
+#[derive(Debug, Clone)]
+struct Progress {
+    key_slot: u64,
+    value_slot: u64,
+    values_asked: bool,
+    undecided: u32,
+    unfinished: u32,
+}
+
+/// Links between the controller and the units.
+#[derive(Debug, Clone)]
+pub struct Links {
+    /// Orders to the QxK array.
+    pub orders: Fifo<QkOrder>,
+    /// Verdicts of the decision unit.
+    pub verdicts: Fifo<Verdict>,
+    /// Passes whose survivors are known, or that keep all values.
+    pub needs_values: Fifo<Pass>,
+    /// Passes that left the PxV array.
+    pub finished: Fifo<Pass>,
+    /// Orders to the token top-k engine.
+    pub selections: Fifo<TokenSelection>,
+    /// Finished selections.
+    pub selected: Fifo<u32>,
+}
+
+impl Links {
+    /// Empty links.
+    pub fn new(params: &Params) -> Self {
+        Self {
+            orders: Fifo::new(params.jobs_in_flight as usize),
+            verdicts: Fifo::unbounded(),
+            needs_values: Fifo::unbounded(),
+            finished: Fifo::unbounded(),
+            selections: Fifo::unbounded(),
+            selected: Fifo::unbounded(),
+        }
+    }
+
+    /// Ends the cycle.
+    pub fn commit(&mut self) {
+        self.orders.commit();
+        self.verdicts.commit();
+        self.needs_values.commit();
+        self.finished.commit();
+        self.selections.commit();
+        self.selected.commit();
+    }
+}
+
+/// What stands between the machine and the next job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    /// Nothing, or not looked at yet.
+    Open,
+    /// This many selections must still finish.
+    Waiting(u32),
+}
+
+/// The controller.
+#[derive(Debug, Clone)]
+pub struct Controller {
+    /// Counters; a beat is one action.
+    pub activity: Activity,
+    /// Jobs that have left the machine.
+    pub jobs_done: u64,
+    /// Passes computed a second time.
+    pub recomputed: u64,
+    params: Params,
+    keys_per_line: u32,
+    next_job: usize,
+    in_flight: u32,
+    gate: Gate,
+    gate_passed: Option<usize>,
+    issuing: VecDeque<(u32, u32)>,
+    retries: VecDeque<QkOrder>,
+    progress: BTreeMap<u32, Progress>,
+    survivors: BTreeMap<u32, Arc<[u32]>>,
+    admitted_passes: u64,
+    finished_passes: u64,
+    query_tickets: u64,
+    acted: bool,
+}
+
+/// Everything the controller touches in one cycle.
+pub struct Ports<'a, M> {
+    /// All jobs.
+    pub jobs: &'a [Job],
+    /// Links.
+    pub links: &'a mut Links,
+    /// Fetcher.
+    pub fetcher: &'a mut QkvFetcher<M>,
+    /// Key buffer.
+    pub keys: &'a mut LineSram,
+    /// Value buffer.
+    pub values: &'a mut LineSram,
+    /// Passes whose probabilities have entered the importance accumulator.
+    pub accumulated: u64,
+}
+
+impl Controller {
+    /// A controller with these parameters.
+    pub fn new(params: &Params, keys_per_line: u32) -> Self {
+        Self {
+            activity: Activity::new("controller"),
+            jobs_done: 0,
+            recomputed: 0,
+            params: params.clone(),
+            keys_per_line,
+            next_job: 0,
+            in_flight: 0,
+            gate: Gate::Open,
+            gate_passed: None,
+            issuing: VecDeque::new(),
+            retries: VecDeque::new(),
+            progress: BTreeMap::new(),
+            survivors: BTreeMap::new(),
+            admitted_passes: 0,
+            finished_passes: 0,
+            query_tickets: 0,
+            acted: false,
+        }
+    }
+
+    /// Value slot of a job, once it has one.
+    pub fn value_slot(&self, job: u32) -> Option<u64> {
+        self.progress.get(&job).map(|progress| progress.value_slot)
+    }
+
+    /// Survivors of the first head of a job that was selected, as positions among its keys.
+    pub fn survivors(&self, job: u32) -> Option<&Arc<[u32]>> {
+        self.survivors.get(&job)
+    }
+
+    /// Notes the survivors of a job.
+    pub fn set_survivors(&mut self, job: u32, kept: Arc<[u32]>) {
+        self.survivors.insert(job, kept);
+    }
+
+    /// Evaluates a cycle.
+    pub fn tick<M: Memory>(&mut self, ports: &mut Ports<'_, M>) {
+        let mut actions = 0;
+        while let Some(verdict) = ports.links.verdicts.pop() {
+            self.on_verdict(verdict, ports);
+            actions += 1;
+        }
+        while let Some(pass) = ports.links.finished.pop() {
+            self.on_finished(pass, ports.values);
+            actions += 1;
+        }
+        while ports.links.selected.pop().is_some() {
+            self.on_selected();
+            actions += 1;
+        }
+        if !ports.links.needs_values.is_empty() {
+            self.fetch_values(ports);
+            actions += 1;
+        }
+        if self.can_order_selections(ports.jobs, ports.accumulated) {
+            self.order_selections(ports);
+            actions += 1;
+        }
+        // A pass is issued from the jobs of earlier cycles.
+        if self.can_issue(ports.links) {
+            self.issue(ports);
+            actions += 1;
+        }
+        if self.can_admit(ports.jobs, ports.keys, ports.values) {
+            self.admit(ports);
+            actions += 1;
+        }
+        self.acted = actions > 0;
+        let job = self.progress.keys().next_back().map(|&job| u64::from(job));
+        let state = if self.acted {
+            UnitState::Busy
+        } else if self.next_job < ports.jobs.len() {
+            UnitState::Blocked
+        } else if self.progress.is_empty() {
+            UnitState::Idle
+        } else {
+            UnitState::Starved
+        };
+        self.activity.record(state, actions, job);
+    }
+
+    /// Cycles after this one that repeat it as long as the links do.
+    pub fn steady(
+        &self,
+        jobs: &[Job],
+        links: &Links,
+        keys: &LineSram,
+        values: &LineSram,
+        accumulated: u64,
+    ) -> u64 {
+        let acts = self.acted
+            || !links.verdicts.is_empty()
+            || !links.finished.is_empty()
+            || !links.selected.is_empty()
+            || !links.needs_values.is_empty()
+            || self.can_order_selections(jobs, accumulated)
+            || self.can_issue(links)
+            || self.can_admit(jobs, keys, values);
+        if acts { 0 } else { FOREVER }
+    }
+
+    /// Repeats a cycle without action `n` times.
+    pub fn leap(&mut self, n: u64) {
+        self.activity.leap(n);
+    }
+
+    fn on_verdict<M: Memory>(&mut self, verdict: Verdict, ports: &mut Ports<'_, M>) {
+        let Pass { job: id, head, .. } = verdict.pass;
+        let job = &ports.jobs[id as usize];
+        let progress = self.progress.get_mut(&id).expect("a decided pass belongs to a job inside");
+        if verdict.accepted {
+            progress.undecided -= 1;
+            if progress.undecided == 0 {
+                ports.keys.release(progress.key_slot);
+                self.in_flight -= 1;
+            }
+            return;
+        }
+        self.recomputed += 1;
+        let slot = progress.key_slot;
+        ports.fetcher.command(lsb_command(id, job, head, slot, self.keys_per_line));
+        let pass = Pass { attempt: 1, ..verdict.pass };
+        let rows = job.key_rows;
+        self.retries.push_back(QkOrder { pass, slot, needs_lsb: true, rows, query_ticket: 0 });
+    }
+
+    fn on_finished(&mut self, pass: Pass, values: &mut LineSram) {
+        self.finished_passes += 1;
+        let progress = self.progress.get_mut(&pass.job).expect("a finished pass was inside");
+        progress.unfinished -= 1;
+        if progress.unfinished == 0 {
+            values.release(progress.value_slot);
+            self.progress.remove(&pass.job);
+            self.survivors.remove(&pass.job);
+            self.jobs_done += 1;
+        }
+    }
+
+    fn on_selected(&mut self) {
+        self.gate = match self.gate {
+            Gate::Waiting(left) if left > 1 => Gate::Waiting(left - 1),
+            _ => Gate::Open,
+        };
+    }
+
+    fn fetch_values<M: Memory>(&mut self, ports: &mut Ports<'_, M>) {
+        let Some(pass) = ports.links.needs_values.pop() else { return };
+        let Some(progress) = self.progress.get_mut(&pass.job) else { return };
+        if progress.values_asked {
+            return;
+        }
+        progress.values_asked = true;
+        let job = &ports.jobs[pass.job as usize];
+        let slot = progress.value_slot;
+        let indices = match (self.survivors.get(&pass.job), &job.key_indices) {
+            (Some(kept), Indices::From(first)) if job.phase == Phase::Decode => {
+                Indices::List(kept.iter().map(|at| first + at).collect())
+            }
+            (Some(kept), Indices::List(tokens)) if job.phase == Phase::Decode => {
+                Indices::List(kept.iter().map(|&at| tokens[at as usize]).collect())
+            }
+            (_, all) => all.clone(),
+        };
+        ports.fetcher.command(Command {
+            job: pass.job,
+            kind: StreamKind::Value,
+            target: Target::Value(slot),
+            base: job.value.base,
+            vector_bytes: job.value.vector_bytes,
+            vectors: job.value_vectors,
+            vectors_per_group: self.keys_per_line,
+            lines_per_group: job.value.fused,
+            indices,
+        });
+    }
+
+    /// Whether the selections before the next job can start: everything they read is there.
+    fn can_order_selections(&self, jobs: &[Job], accumulated: u64) -> bool {
+        let Some(barrier) = jobs.get(self.next_job).and_then(|job| job.barrier) else {
+            return false;
+        };
+        if self.gate_passed == Some(self.next_job) {
+            return false;
+        }
+        !self.params.cascade_dependency
+            || (accumulated == self.admitted_passes
+                && (barrier.heads.is_none() || self.finished_passes == self.admitted_passes))
+    }
+
+    fn order_selections<M: Memory>(&mut self, ports: &mut Ports<'_, M>) {
+        let barrier = ports.jobs[self.next_job].barrier.expect("checked by the caller");
+        let mut ordered = 0;
+        for selection in [barrier.tokens, barrier.heads].into_iter().flatten() {
+            ports.links.selections.push(selection);
+            ordered += 1;
+        }
+        self.gate_passed = Some(self.next_job);
+        if self.params.cascade_dependency {
+            self.gate = Gate::Waiting(ordered);
+        }
+    }
+
+    fn can_admit(&self, jobs: &[Job], keys: &LineSram, values: &LineSram) -> bool {
+        let Some(job) = jobs.get(self.next_job) else { return false };
+        let gated = job.barrier.is_some() && self.gate_passed != Some(self.next_job);
+        !gated
+            && self.gate == Gate::Open
+            && self.in_flight < self.params.jobs_in_flight
+            && keys.can_allocate(job.key_lines)
+            && values.can_allocate(job.value_lines)
+    }
+
+    fn admit<M: Memory>(&mut self, ports: &mut Ports<'_, M>) {
+        let id = self.next_job as u32;
+        let job = &ports.jobs[self.next_job];
+        let slot = ports.keys.allocate(job.key_lines);
+        let passes = job.passes();
+        self.progress.insert(
+            id,
+            Progress {
+                key_slot: slot,
+                value_slot: ports.values.allocate(job.value_lines),
+                values_asked: false,
+                undecided: passes,
+                unfinished: passes,
+            },
+        );
+        ports.fetcher.command(Command {
+            job: id,
+            kind: StreamKind::Key,
+            target: Target::Key(slot, Plane::Msb),
+            base: job.key.base,
+            vector_bytes: job.key.vector_bytes,
+            vectors: job.key_vectors,
+            vectors_per_group: self.keys_per_line,
+            lines_per_group: job.key.fused,
+            indices: job.key_indices.clone(),
+        });
+        if job.eager_lsb {
+            for head in 0..job.heads {
+                ports.fetcher.command(lsb_command(id, job, head, slot, self.keys_per_line));
+            }
+        }
+        if job.phase == Phase::Prefill {
+            ports.links.needs_values.push(Pass { job: id, head: 0, attempt: 0, query: 0 });
+        }
+        self.issuing.push_back((id, 0));
+        self.admitted_passes += u64::from(passes);
+        self.in_flight += 1;
+        self.next_job += 1;
+    }
+
+    fn can_issue(&self, links: &Links) -> bool {
+        links.orders.can_push() && (!self.retries.is_empty() || !self.issuing.is_empty())
+    }
+
+    fn issue<M: Memory>(&mut self, ports: &mut Ports<'_, M>) {
+        if let Some(order) = self.retries.pop_front() {
+            ports.links.orders.push(order);
+            return;
+        }
+        let Some((id, number)) = self.issuing.front_mut() else { return };
+        let (id, at) = (*id, *number);
+        let job = &ports.jobs[id as usize];
+        *number += 1;
+        if *number == job.passes() {
+            self.issuing.pop_front();
+        }
+        if self.params.query_from_dram {
+            self.query_tickets += 1;
+            ports.fetcher.command(Command {
+                job: id,
+                kind: StreamKind::Query,
+                target: Target::Query,
+                base: job.query.base,
+                vector_bytes: job.query.vector_bytes,
+                vectors: 1,
+                vectors_per_group: 1,
+                lines_per_group: 1,
+                indices: Indices::From(job.first_query + at),
+            });
+        }
+        let head = (at / job.queries) as u8;
+        ports.links.orders.push(QkOrder {
+            pass: Pass { job: id, head, attempt: 0, query: at % job.queries },
+            slot: self.progress[&id].key_slot,
+            needs_lsb: job.eager_lsb,
+            rows: job.key_rows,
+            query_ticket: self.query_tickets,
+        });
+    }
+}
+
+fn lsb_command(id: u32, job: &Job, head: u8, slot: u64, keys_per_line: u32) -> Command {
+    let plane = job.key_lsb[usize::from(head)];
+    Command {
+        job: id,
+        kind: StreamKind::KeyLsb,
+        target: Target::Key(slot, Plane::lsb(head)),
+        base: plane.base,
+        vector_bytes: plane.vector_bytes,
+        vectors: job.key_vectors,
+        vectors_per_group: keys_per_line,
+        lines_per_group: 1,
+        indices: job.key_indices.clone(),
+    }
+}

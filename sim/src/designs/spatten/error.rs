@@ -1,0 +1,113 @@
+//! Why a workload cannot run on a machine.
+
+use thiserror::Error;
+
+/// A workload and a machine that do not go together.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PlanError {
+    /// No requests.
+    #[error("the workload has no requests")]
+    Empty,
+    /// A buffer is too small for a request.
+    #[error(
+        "request {request}: `{unit}` is too small: it needs {needs}, the machine has {has}; \
+         help: `--set {parameter}={needs}` or larger, or a workload with a shorter context"
+    )]
+    TooSmall {
+        /// Index of the request.
+        request: usize,
+        /// The unit.
+        unit: &'static str,
+        /// What the request needs, in the unit of the parameter.
+        needs: u64,
+        /// What the machine has.
+        has: u64,
+        /// Parameter to change.
+        parameter: &'static str,
+    },
+    /// Head dimensions differ.
+    #[error(
+        "request {request}: head dimension {workload}, but the machine is built for {machine}; \
+         help: `--set head_dim={workload}`"
+    )]
+    HeadDim {
+        /// Index of the request.
+        request: usize,
+        /// Head dimension of the workload.
+        workload: u32,
+        /// Head dimension of the machine.
+        machine: u32,
+    },
+    /// Counts contradict each other.
+    #[error(
+        "request {request}: expected queries, keys and values of at least 1, values <= keys and \
+         keys <= sentence length"
+    )]
+    Counts {
+        /// Index of the request.
+        request: usize,
+    },
+    /// Counts or indices beyond what the simulator addresses.
+    #[error(
+        "request {request}: expected counts of at most 2^24, layers and heads below 4096 and \
+         iterations below 2^24"
+    )]
+    Large {
+        /// Index of the request.
+        request: usize,
+    },
+    /// More than 2^32 query vectors.
+    #[error("the workload has more than 2^32 query vectors; expected fewer; help: split it")]
+    TooManyQueries,
+    /// A width the datapath cannot hold.
+    #[error(
+        "request {request}: {operand} width of {bits} bits; expected 1 to {datapath} \
+         (datapath_bits)"
+    )]
+    Width {
+        /// Index of the request.
+        request: usize,
+        /// Key or value.
+        operand: &'static str,
+        /// Width [bits].
+        bits: u32,
+        /// On-chip width [bits].
+        datapath: u32,
+    },
+    /// Progressive quantization outside decode.
+    #[error(
+        "request {request}: progressive quantization is defined for decode; a prefill request has \
+         no requant threshold"
+    )]
+    ProgressivePrefill {
+        /// Index of the request.
+        request: usize,
+    },
+    /// The two arrays differ in shape.
+    #[error(
+        "qk_array gives {keys} scores per cycle, pv_array takes {values}; expected equal numbers; \
+         help: set the same number of multipliers in both"
+    )]
+    UnequalArrays {
+        /// Scores per cycle.
+        keys: u32,
+        /// Values per cycle.
+        values: u32,
+    },
+}
+
+/// Why a run gave no result.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SimError {
+    /// The workload does not fit the machine.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The machine stopped moving: a defect of the model.
+    #[error("deadlock at cycle {cycle}: {state}")]
+    Deadlock {
+        /// Last cycle in which something changed.
+        cycle: u64,
+        /// State of the units.
+        state: String,
+    },
+}

@@ -1,0 +1,407 @@
+//! The SpAtten machine: its units, the links between them, and one cycle of all of it.
+
+use std::sync::Arc;
+
+use attelier_hw::spatten::Spatten as Params;
+use attelier_workloads::request::{Phase, Request};
+
+use super::controller::{Controller, Links, Ports};
+use super::plan::{Job, key};
+use super::values::SeededValues;
+use crate::kernel::FOREVER;
+use crate::kernel::activity::{Activity, EventLog};
+use crate::kernel::clock::Cycle;
+use crate::kernel::run::Machine;
+use crate::kernel::stream::Stream;
+use crate::units::Pass;
+use crate::units::bitwidth_converter::{BitwidthConverter, Delivery, Target};
+use crate::units::importance::Importance;
+use crate::units::lfsr::Lfsr;
+use crate::units::line_sram::{LineSram, Plane};
+use crate::units::memory::Memory;
+use crate::units::pv_array::PvArray;
+use crate::units::qk_array::QkArray;
+use crate::units::qkv_fetcher::QkvFetcher;
+use crate::units::quant_decision::{QuantDecision, Rule};
+use crate::units::quick_select::{filter, quick_select};
+use crate::units::softmax::Softmax;
+use crate::units::topk_token::TopKToken;
+use crate::units::topk_value::{Route, Selection, Selector, TopKValue};
+
+/// Units that are evaluated in a cycle; any order gives the same result.
+pub const UNITS: usize = 8;
+
+/// Depth of a plain pipeline register between two units: enough for one beat per cycle.
+const REGISTER_DEPTH: u32 = 2;
+
+/// The machine.
+pub struct SpattenMachine<'a, M> {
+    pub(super) jobs: &'a [Job],
+    pub(super) controller: Controller,
+    pub(super) fetcher: QkvFetcher<M>,
+    keys: LineSram,
+    values: LineSram,
+    queries: u64,
+    staged_queries: u64,
+    qk_array: QkArray,
+    scores: Stream<Pass>,
+    softmax: Softmax,
+    probabilities: Stream<Pass>,
+    quant_decision: QuantDecision,
+    rows: Stream<Pass>,
+    token_importance: Importance,
+    pub(super) topk_value: TopKValue,
+    kept_rows: Stream<Pass>,
+    pv_array: PvArray,
+    head_importance: Importance,
+    topk_token: TopKToken,
+    links: Links,
+    accumulated: u64,
+    staged_accumulated: u64,
+    selector: EngineSelector<'a>,
+    selected_now: Option<(u32, Arc<[u32]>)>,
+    /// Spans and state changes since they were last taken.
+    pub log: EventLog,
+    order: [usize; UNITS],
+}
+
+/// Runs the local-value selection of passes on their values.
+struct EngineSelector<'a> {
+    params: &'a Params,
+    jobs: &'a [Job],
+    requests: &'a [Request],
+    seeded: &'a SeededValues,
+    lfsr: Lfsr,
+    /// Survivors of the job, if its other head was selected before.
+    taken_over: Option<Arc<[u32]>>,
+    /// Survivors found in this cycle.
+    found: Option<(u32, Arc<[u32]>)>,
+}
+
+impl Selector for EngineSelector<'_> {
+    fn route(&self, pass: Pass) -> Route {
+        if self.jobs[pass.job as usize].prunes_values { Route::Through } else { Route::Around }
+    }
+
+    fn select(&mut self, pass: Pass) -> Selection {
+        let job = &self.jobs[pass.job as usize];
+        let engine = &self.params.topk_value;
+        let lanes = self.params.softmax.lanes;
+        if let Some(kept) = &self.taken_over {
+            return Selection::packed(0, kept, job.keys, lanes);
+        }
+        let request = &self.requests[job.request as usize + usize::from(pass.head)];
+        let values = self.seeded.probabilities(
+            key(request, 3) ^ u64::from(pass.query) << 40,
+            job.keys as usize,
+            self.params.datapath_bits,
+        );
+        let found = quick_select(
+            &values,
+            job.values as usize,
+            engine.parallelism as usize,
+            engine.round_overhead_cycles,
+            &mut self.lfsr,
+        );
+        let kept: Arc<[u32]> = filter(&values, &found, lanes.min(64) as usize).into();
+        let selection = match job.phase {
+            Phase::Decode => Selection::packed(found.cycles, &kept, job.keys, lanes),
+            Phase::Prefill => Selection::in_place(found.cycles, &kept, job.keys, lanes),
+        };
+        if job.phase == Phase::Decode {
+            self.found = Some((pass.job, kept));
+        }
+        selection
+    }
+}
+
+impl<'a, M: Memory> SpattenMachine<'a, M> {
+    /// A machine with `params` that has `jobs` to do on `memory`.
+    pub fn new(
+        params: &'a Params,
+        requests: &'a [Request],
+        jobs: &'a [Job],
+        seeded: &'a SeededValues,
+        memory: M,
+    ) -> Self {
+        let converter = BitwidthConverter::new(&params.bitwidth_converter);
+        let softmax_out = params.softmax.divide_cycles + params.softmax.quantise_cycles;
+        Self {
+            jobs,
+            controller: Controller::new(&params.controller, params.qk_array.keys_per_line),
+            fetcher: QkvFetcher::new(&params.qkv_fetcher, &params.memory, converter, memory),
+            keys: LineSram::new(params.key_sram.lines),
+            values: LineSram::new(params.value_sram.lines),
+            queries: 0,
+            staged_queries: 0,
+            qk_array: QkArray::new(&params.qk_array),
+            scores: Stream::new(params.qk_array.latency_cycles + REGISTER_DEPTH),
+            softmax: Softmax::new(&params.softmax),
+            probabilities: Stream::new(softmax_out + REGISTER_DEPTH),
+            quant_decision: QuantDecision::new(&params.quant_decision),
+            rows: Stream::new(REGISTER_DEPTH),
+            token_importance: Importance::new("token_importance"),
+            topk_value: TopKValue::default(),
+            kept_rows: Stream::new(params.pv_array.fifo_depth),
+            pv_array: PvArray::new(&params.pv_array),
+            head_importance: Importance::new("head_importance"),
+            topk_token: TopKToken::default(),
+            links: Links::new(&params.controller),
+            accumulated: 0,
+            staged_accumulated: 0,
+            selector: EngineSelector {
+                params,
+                jobs,
+                requests,
+                seeded,
+                lfsr: Lfsr::new(seeded.pivot_seed().rotate_left(5)),
+                taken_over: None,
+                found: None,
+            },
+            selected_now: None,
+            log: EventLog::default(),
+            order: std::array::from_fn(|unit| unit),
+        }
+    }
+
+    /// Changes the order in which units are evaluated within a cycle.
+    pub fn set_order(&mut self, order: [usize; UNITS]) {
+        self.order = order;
+    }
+
+    /// Counters of all units, in the order of the data.
+    pub fn activities(&self) -> [&Activity; 11] {
+        [
+            &self.controller.activity,
+            &self.fetcher.activity,
+            &self.fetcher.converter.activity,
+            &self.qk_array.activity,
+            &self.softmax.activity,
+            &self.quant_decision.activity,
+            &self.token_importance.activity,
+            &self.topk_value.activity,
+            &self.pv_array.activity,
+            &self.head_importance.activity,
+            &self.topk_token.activity,
+        ]
+    }
+
+    fn tick_unit(&mut self, unit: usize, now: Cycle) {
+        let jobs = self.jobs;
+        match unit {
+            0 => self.controller.tick(&mut Ports {
+                jobs,
+                links: &mut self.links,
+                fetcher: &mut self.fetcher,
+                keys: &mut self.keys,
+                values: &mut self.values,
+                accumulated: self.accumulated,
+            }),
+            1 => self.tick_fetcher(now),
+            2 => self.qk_array.tick(
+                now,
+                &mut self.links.orders,
+                &self.keys,
+                self.queries,
+                &mut self.scores,
+                &mut self.log,
+            ),
+            3 => {
+                let (scores, out) = (&mut self.scores, &mut self.probabilities);
+                self.softmax.tick(now, scores, out, &mut self.log);
+            }
+            4 => {
+                let rule = |pass: Pass| match pass.attempt {
+                    0 => jobs[pass.job as usize].rules[usize::from(pass.head)],
+                    _ => Rule::Accept,
+                };
+                let (input, verdicts) = (&mut self.probabilities, &mut self.links.verdicts);
+                self.quant_decision.tick(now, input, rule, &mut self.rows, verdicts);
+            }
+            5 => self.tick_topk_value(now),
+            6 => {
+                let slot = |job| self.controller.value_slot(job);
+                let finished = &mut self.links.finished;
+                let rows = &mut self.kept_rows;
+                let done = self.pv_array.tick(now, rows, &self.values, slot, finished, &mut self.log);
+                if let Some(pass) = done {
+                    self.head_importance.see(pass.job_id());
+                }
+            }
+            _ => {
+                let (orders, finished) = (&mut self.links.selections, &mut self.links.selected);
+                self.topk_token.tick(now, orders, finished, &mut self.log);
+            }
+        }
+    }
+
+    fn tick_topk_value(&mut self, now: Cycle) {
+        let front = self.rows.front();
+        // The second head of a fused job takes over what the first one selected.
+        let next = self.topk_value.next_to_run();
+        self.selector.taken_over =
+            next.and_then(|pass| self.controller.survivors(pass.job)).cloned();
+        let (rows, out) = (&mut self.rows, &mut self.kept_rows);
+        let needs_values = &mut self.links.needs_values;
+        self.topk_value.tick(now, rows, &mut self.selector, out, needs_values, &mut self.log);
+        if let Some((job, kept)) = self.selector.found.take() {
+            self.selected_now = Some((job, kept));
+        }
+        if let (true, Some((pass, left))) = (self.topk_value.took(), front) {
+            self.token_importance.see(pass.job_id());
+            self.staged_accumulated += u64::from(left == 1);
+        }
+    }
+
+    fn tick_fetcher(&mut self, now: Cycle) {
+        match self.fetcher.tick(now, &mut self.log) {
+            Some(Delivery { target: Target::Key(slot, plane), groups }) => {
+                self.keys.fill(slot, plane, groups);
+            }
+            Some(Delivery { target: Target::Value(slot), groups }) => {
+                self.values.fill(slot, Plane::Msb, groups);
+            }
+            Some(Delivery { target: Target::Query, groups }) => {
+                self.staged_queries += u64::from(groups);
+            }
+            None => {}
+        }
+    }
+
+    /// Commits what the fetcher wrote.
+    fn commit_fills(&mut self) {
+        self.fetcher.commit();
+        self.keys.commit();
+        self.values.commit();
+        self.queries += std::mem::take(&mut self.staged_queries);
+    }
+
+    fn note_states(&mut self, now: Cycle) {
+        if !self.log.enabled {
+            return;
+        }
+        let mut log = std::mem::take(&mut self.log);
+        for (unit, activity) in self.activities().into_iter().enumerate() {
+            log.note(now, unit, activity);
+        }
+        self.log = log;
+    }
+
+    fn begin(&mut self) {
+        self.scores.begin();
+        self.probabilities.begin();
+        self.rows.begin();
+        self.kept_rows.begin();
+    }
+
+    fn commit(&mut self) {
+        self.token_importance.tick();
+        self.head_importance.tick();
+        if let Some((job, kept)) = self.selected_now.take() {
+            self.controller.set_survivors(job, kept);
+        }
+        self.scores.commit();
+        self.probabilities.commit();
+        self.rows.commit();
+        self.kept_rows.commit();
+        self.links.commit();
+        self.commit_fills();
+        self.accumulated += std::mem::take(&mut self.staged_accumulated);
+    }
+
+    /// Cycles for which both arrays' inputs stay as they are after `leapt` repeated cycles.
+    fn inputs_hold(&self, leapt: u64) -> u64 {
+        let slot = |job| self.controller.value_slot(job);
+        let qk = self.qk_array.input_holds(leapt, &self.keys, self.queries);
+        qk.min(self.pv_array.input_holds(leapt, &self.values, slot))
+    }
+}
+
+impl<M: Memory> Machine for SpattenMachine<'_, M> {
+    fn tick(&mut self, now: Cycle) {
+        self.begin();
+        for unit in self.order {
+            self.tick_unit(unit, now);
+        }
+        self.commit();
+        self.note_states(now);
+    }
+
+    /// The fetcher is left out: it leads a leap, cycle by cycle where it moves data, while the
+    /// other units follow as long as the lines they read are there.
+    fn steady(&self, now: Cycle) -> u64 {
+        let (links, jobs) = (&self.links, self.jobs);
+        let mut steady =
+            self.controller.steady(jobs, links, &self.keys, &self.values, self.accumulated);
+        if steady == 0 {
+            return 0;
+        }
+        steady = steady
+            .min(self.scores.steady())
+            .min(self.probabilities.steady())
+            .min(self.rows.steady())
+            .min(self.kept_rows.steady())
+            .min(self.qk_array.steady(now, &links.orders, &self.scores))
+            .min(self.pv_array.steady(now, &self.kept_rows))
+            .min(self.topk_token.steady(now, &links.selections));
+        if steady == 0 {
+            return 0;
+        }
+        steady = steady
+            .min(self.softmax.steady(now, &self.scores, &self.probabilities))
+            .min(self.quant_decision.steady(now, &self.probabilities, &self.rows))
+            .min(self.topk_value.steady(now, &self.rows, &self.kept_rows, &self.selector));
+        let waits = self.fetcher.is_idle() && self.inputs_hold(0) == FOREVER;
+        if steady == FOREVER && !waits { steady - 1 } else { steady }
+    }
+
+    fn leap(&mut self, now: Cycle, n: u64) -> u64 {
+        let mut leapt = 0;
+        while leapt < n {
+            let holds = self.inputs_hold(leapt).min(n - leapt);
+            let ended = n >= FOREVER - 1 && self.fetcher.is_idle();
+            if holds == 0 || ended {
+                break;
+            }
+            let quiet = self.fetcher.quiet(now + leapt).min(holds);
+            if quiet > 0 {
+                self.fetcher.leap(quiet);
+                leapt += quiet;
+            } else {
+                leapt += 1;
+                self.tick_fetcher(now + leapt);
+                self.commit_fills();
+                self.note_states(now + leapt);
+            }
+        }
+        if leapt > 0 {
+            self.follow(now, leapt);
+        }
+        leapt
+    }
+
+    fn done(&self) -> bool {
+        self.controller.jobs_done == self.jobs.len() as u64
+            && self.fetcher.is_idle()
+            && self.links.selections.is_empty()
+            && self.topk_token.is_idle()
+    }
+}
+
+impl<M: Memory> SpattenMachine<'_, M> {
+    fn follow(&mut self, now: Cycle, n: u64) {
+        self.controller.leap(n);
+        self.qk_array.leap(now, n);
+        self.scores.leap(n);
+        self.softmax.leap(now, n);
+        self.probabilities.leap(n);
+        self.quant_decision.leap(n);
+        self.rows.leap(n);
+        self.token_importance.activity.leap(n);
+        self.topk_value.leap(n);
+        self.kept_rows.leap(n);
+        self.pv_array.leap(now, n);
+        self.head_importance.activity.leap(n);
+        self.topk_token.leap(n);
+    }
+}

@@ -1,0 +1,174 @@
+//! SpAtten (Wang, Zhang, Han; HPCA 2021), cycle by cycle.
+//!
+//! The data path is the paper's figure 8: fetcher, bitwidth converter, key buffer, QxK array,
+//! softmax, progressive-quantization decision, local-value top-k, value buffer, PxV array; beside
+//! it the importance accumulators and the token/head top-k engine. `docs/architecture.md` lists
+//! where the model follows the paper, where the released RTL, and where neither says anything.
+
+mod controller;
+mod error;
+mod machine;
+mod plan;
+mod values;
+
+use attelier_hw::spatten::Spatten as Params;
+use attelier_workloads::request::{Phase, Request};
+
+pub use error::{PlanError, SimError};
+pub use machine::{SpattenMachine, UNITS};
+pub use plan::{Job, MAX_COUNT, VECTOR_GRANULE, plan};
+pub use values::{SCORE_DEVIATION, SeededValues};
+
+use crate::kernel::run::{Mode, run};
+use crate::observe::Observer;
+use crate::result::RunResult;
+use crate::units::memory::{IdealMemory, Memory};
+
+/// How to run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Seed of everything random.
+    pub seed: u64,
+    /// How time advances.
+    pub mode: Mode,
+    /// Order in which units are evaluated; only tests change it.
+    pub order: Option<[usize; UNITS]>,
+}
+
+/// Simulates `requests` on the machine `params` with ideal memory.
+///
+/// # Errors
+/// [`SimError::Plan`] if the workload does not fit the machine.
+pub fn simulate(
+    params: &Params,
+    requests: &[Request],
+    options: Options,
+    observer: &mut dyn Observer,
+) -> Result<RunResult, SimError> {
+    let memory = IdealMemory::new(params.memory.channels, params.memory.latency_cycles);
+    simulate_with(params, requests, memory, options, observer)
+}
+
+/// Simulates with any memory.
+///
+/// # Errors
+/// As [`simulate`].
+pub fn simulate_with<M: Memory>(
+    params: &Params,
+    requests: &[Request],
+    memory: M,
+    options: Options,
+    observer: &mut dyn Observer,
+) -> Result<RunResult, SimError> {
+    let seeded = SeededValues::new(options.seed);
+    let jobs = plan(params, requests, &seeded)?;
+    let mut machine = SpattenMachine::new(params, requests, &jobs, &seeded, memory);
+    machine.log.enabled = observer.wants_events();
+    if let Some(order) = options.order {
+        machine.set_order(order);
+    }
+    let names = machine.activities().map(|activity| activity.name());
+    observer.begin(&names, params.clock_hz);
+    let mut reported = 0;
+    let total = jobs.len() as u64;
+    let outcome = run(&mut machine, options.mode, |machine, now| {
+        for change in machine.log.changes.drain(..) {
+            observer.state(change.cycle.0, change.unit, change.state, change.job);
+        }
+        for span in machine.log.spans.drain(..) {
+            let unit = names.iter().position(|name| *name == span.unit).unwrap_or(0);
+            let what = label(&requests[jobs[span.job as usize].request as usize], span.what);
+            observer.span(unit, &what, span.start.0, span.end.0);
+        }
+        let done = machine.controller.jobs_done;
+        if done >= reported + 64 || done == total {
+            reported = done;
+            observer.progress(now.0, done, total);
+        }
+    });
+    let cycles = outcome.map_err(|stuck| SimError::Deadlock {
+        cycle: stuck.at.0,
+        state: format!("{:?}", machine.activities().map(|a| (a.name(), a.state()))),
+    })?;
+    observer.end(cycles);
+    Ok(RunResult {
+        cycles,
+        clock_hz: params.clock_hz,
+        ops_executed: requests.iter().map(executed_ops).sum(),
+        ops_dense: dense_ops(requests),
+        traffic: machine.fetcher.traffic.clone(),
+        units: machine.activities().iter().map(|activity| activity.report()).collect(),
+        notes: notes(params, requests, &jobs, &machine),
+    })
+}
+
+fn label(request: &Request, what: &str) -> String {
+    let Request { iteration, layer, head, .. } = request;
+    format!("I{iteration} L{layer} H{head} {what}")
+}
+
+/// Operations of the kept keys and values: one multiply-accumulate is two. A recomputation after
+/// an LSB refetch does not count.
+pub fn executed_ops(request: &Request) -> u64 {
+    2 * u64::from(request.head_dim)
+        * u64::from(request.queries)
+        * (u64::from(request.keys) + u64::from(request.values))
+}
+
+/// Operations of the same layers with every head, query, key and value.
+pub fn dense_ops(requests: &[Request]) -> u64 {
+    let heads = requests.iter().map(|request| u64::from(request.head) + 1).max().unwrap_or(0);
+    let mut ops = 0;
+    let mut last = None;
+    for request in requests {
+        let layer = (request.iteration, request.layer);
+        if last == Some(layer) {
+            continue;
+        }
+        last = Some(layer);
+        let tokens = u64::from(request.sentence_length);
+        let queries = match request.phase {
+            Phase::Decode => u64::from(request.queries),
+            Phase::Prefill => tokens,
+        };
+        ops += 2 * heads * u64::from(request.head_dim) * queries * 2 * tokens;
+    }
+    ops
+}
+
+fn notes<M: Memory>(
+    params: &Params,
+    requests: &[Request],
+    jobs: &[Job],
+    machine: &SpattenMachine<'_, M>,
+) -> Vec<String> {
+    let mut notes = vec![];
+    if jobs.iter().any(|job| job.prunes_values || job.barrier.is_some()) {
+        notes.push(format!(
+            "values: the workload has counts only; token importance is drawn uniformly and \
+             probabilities from normal scores (deviation {SCORE_DEVIATION}), both seeded"
+        ));
+    }
+    if requests.iter().any(|request| request.widths.key.is_none_or(|bits| bits > 8)) {
+        notes.push(if params.controller.recompute_wide_keys {
+            "keys wider than 8 bits: stored as 8 MSBs and 4 LSBs and, in decode, computed twice, \
+             as in the released harness"
+                .to_string()
+        } else {
+            "keys wider than 8 bits: stored as 8 MSBs and 4 LSBs, computed once".to_string()
+        });
+    }
+    if requests.iter().any(|request| request.widths.value.is_none_or(|bits| bits > 8)) {
+        notes.push("values wider than 8 bits: stored as 8 bits, as in the released harness".into());
+    }
+    if jobs.iter().any(|job| job.heads == 2) {
+        notes.push(
+            "6-bit heads: stored in pairs; the head decided first selects the values of both".into(),
+        );
+    }
+    let passes: u64 = jobs.iter().map(|job| u64::from(job.passes())).sum();
+    let again = machine.controller.recomputed;
+    notes.push(format!("passes: {passes}, of which {again} were computed again with key LSBs"));
+    notes.push("memory: ideal (fixed latency, one transaction per channel and cycle)".into());
+    notes
+}

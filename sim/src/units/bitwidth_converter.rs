@@ -1,0 +1,143 @@
+//! Bitwidth converter: realigns DRAM rows into lines of datapath words.
+//!
+//! Bytes of one fetch command are collected until a *group* is whole: as many vectors as one line
+//! holds, for every fused head. A command's last group may be partial.
+
+use std::collections::VecDeque;
+
+use attelier_hw::spatten::BitwidthConverter as Params;
+
+use super::line_sram::Plane;
+use crate::kernel::activity::{Activity, Span, EventLog};
+use crate::kernel::clock::Cycle;
+use crate::observe::UnitState;
+
+/// Where converted data go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// The query registers.
+    Query,
+    /// A slot of the key buffer.
+    Key(u64, Plane),
+    /// A slot of the value buffer.
+    Value(u64),
+}
+
+/// The converter's view of one fetch command.
+#[derive(Debug, Clone, Copy)]
+pub struct Conversion {
+    /// Job, for observers.
+    pub job: u32,
+    /// What is fetched, for observers.
+    pub what: &'static str,
+    /// First cycle of the command.
+    pub start: Cycle,
+    /// Where the data go.
+    pub target: Target,
+    /// Stored bytes of one group [B].
+    pub group_bytes: u64,
+    /// Lines of one group.
+    pub lines_per_group: u32,
+    /// Bytes that have not come from memory yet [B].
+    pub expected: u64,
+    /// Bytes in the realign buffer [B].
+    pub buffered: u64,
+}
+
+/// Groups written in one cycle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delivery {
+    /// Where to.
+    pub target: Target,
+    /// How many.
+    pub groups: u32,
+}
+
+/// The converter.
+#[derive(Debug, Clone)]
+pub struct BitwidthConverter {
+    /// Counters; a beat is one line.
+    pub activity: Activity,
+    lines_per_cycle: u32,
+    capacity: u64,
+    buffered: u64,
+    queue: VecDeque<Conversion>,
+}
+
+impl BitwidthConverter {
+    /// A converter with these parameters.
+    pub fn new(params: &Params) -> Self {
+        Self {
+            activity: Activity::new("bitwidth_converter"),
+            lines_per_cycle: params.lines_per_cycle,
+            capacity: u64::from(params.buffer_bytes),
+            buffered: 0,
+            queue: VecDeque::new(),
+        }
+    }
+
+    /// Announces the data of a command; commands deliver in this order.
+    pub fn expect(&mut self, conversion: Conversion) {
+        self.queue.push_back(conversion);
+    }
+
+    /// Whether a row of `bytes` fits.
+    pub fn has_room(&self, bytes: u64) -> bool {
+        self.buffered + bytes <= self.capacity
+    }
+
+    /// Takes a row of `bytes` of the oldest command that still expects data.
+    pub fn accept(&mut self, bytes: u64) {
+        let conversion = self
+            .queue
+            .iter_mut()
+            .find(|conversion| conversion.expected > 0)
+            .expect("data arrive only for announced commands");
+        conversion.expected -= bytes;
+        conversion.buffered += bytes;
+        self.buffered += bytes;
+    }
+
+    /// Whether nothing is expected or buffered.
+    pub fn is_idle(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Groups that can leave in the next cycle.
+    pub fn available(&self) -> u32 {
+        let Some(front) = self.queue.front() else { return 0 };
+        let whole = if front.expected == 0 {
+            front.buffered.div_ceil(front.group_bytes)
+        } else {
+            front.buffered / front.group_bytes
+        };
+        let port = (self.lines_per_cycle / front.lines_per_group).max(1);
+        u32::try_from(whole).unwrap_or(u32::MAX).min(port)
+    }
+
+    /// Evaluates cycle `now`.
+    pub fn tick(&mut self, now: Cycle, log: &mut EventLog) -> Option<Delivery> {
+        let groups = self.available();
+        let Some(front) = self.queue.front_mut() else {
+            self.activity.record(UnitState::Idle, 0, None);
+            return None;
+        };
+        let job = Some(u64::from(front.job));
+        if groups == 0 {
+            self.activity.record(UnitState::Starved, 0, job);
+            return None;
+        }
+        let bytes = (u64::from(groups) * front.group_bytes).min(front.buffered);
+        front.buffered -= bytes;
+        self.buffered -= bytes;
+        self.activity.record(UnitState::Busy, u64::from(groups * front.lines_per_group), job);
+        let delivery = Delivery { target: front.target, groups };
+        if front.expected == 0 && front.buffered == 0 {
+            let unit = "qkv_fetcher";
+            let Conversion { what, job, start, .. } = *front;
+            log.add(Span { unit, what, job, start, end: now + 1 });
+            self.queue.pop_front();
+        }
+        Some(delivery)
+    }
+}

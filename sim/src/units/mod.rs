@@ -1,0 +1,36 @@
+//! Hardware units, one per file, named as in `attelier_hw` and in the generated Verilog.
+
+pub mod bitwidth_converter;
+pub mod importance;
+pub mod lfsr;
+pub mod line_sram;
+pub mod memory;
+pub mod pv_array;
+pub mod qk_array;
+pub mod qkv_fetcher;
+pub mod quant_decision;
+pub mod quick_select;
+pub mod softmax;
+pub mod topk_token;
+pub mod topk_value;
+pub mod zero_eliminator;
+
+/// One query of one head on its way through the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pass {
+    /// Index of the job (one head, or two fused heads, of one layer).
+    pub job: u32,
+    /// Head inside the job, 0 or 1.
+    pub head: u8,
+    /// 1 for the recomputation after an LSB refetch, else 0.
+    pub attempt: u8,
+    /// Query inside the head.
+    pub query: u32,
+}
+
+impl Pass {
+    /// The job as observers count it.
+    pub fn job_id(&self) -> Option<u64> {
+        Some(u64::from(self.job))
+    }
+}
