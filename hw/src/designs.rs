@@ -24,15 +24,13 @@ pub struct Design {
 pub const DESIGNS: &[Design] = &[
     Design {
         name: "spatten",
-        summary: "SpAtten (HPCA 2021): cascade pruning, progressive quantization, 2 x 512 \
-                  multipliers, 16 HBM2 channels",
+        summary: "SpAtten (HPCA 2021), full size: 2 x 512 multipliers, 16 HBM2 channels",
         preset: include_str!("../presets/spatten.toml"),
         schema: &spatten::SCHEMA,
     },
     Design {
         name: "spatten-eighth",
-        summary: "SpAtten-1/8: the version compared with A3 and MNNFast, 2 x 64 multipliers, 2 \
-                  HBM2 channels",
+        summary: "SpAtten-1/8, compared with A3 and MNNFast: 2 x 64 multipliers, 2 HBM2 channels",
         preset: include_str!("../presets/spatten-eighth.toml"),
         schema: &spatten::SCHEMA,
     },

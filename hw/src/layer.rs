@@ -2,6 +2,7 @@
 //!
 //! Ranges are not looked at here, because a later layer may replace the value.
 
+use std::num::IntErrorKind;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -128,9 +129,15 @@ impl Reader<'_> {
             (Kind::Text, DeValue::String(text)) => Ok(Value::Text(text.to_string())),
             (Kind::Flag, DeValue::Boolean(flag)) => Ok(Value::Flag(*flag)),
             (Kind::Count { .. }, DeValue::Integer(digits)) => {
-                let beyond = if digits.as_str().starts_with('-') { i128::MIN } else { i128::MAX };
-                let count = i128::from_str_radix(digits.as_str(), digits.radix());
-                Ok(Value::Count(count.unwrap_or(beyond)))
+                match i128::from_str_radix(digits.as_str(), digits.radix()) {
+                    Ok(count) => Ok(Value::Count(count)),
+                    Err(error) => match error.kind() {
+                        IntErrorKind::PosOverflow => Ok(Value::Count(i128::MAX)),
+                        IntErrorKind::NegOverflow => Ok(Value::Count(i128::MIN)),
+                        // The TOML reader lets a bare `0x` through.
+                        _ => Err(self.mistyped(path, field, None, span)),
+                    },
+                }
             }
             _ => Err(self.mistyped(path, field, Some(value.type_str()), span)),
         }
