@@ -10,7 +10,7 @@ use std::sync::Arc;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
-/// Longest text read as a configuration [B]; larger input is some other file given by mistake.
+/// Longest text read as a configuration \[B\]; larger input is some other file given by mistake.
 pub const MAX_TEXT_BYTES: usize = 1 << 20;
 
 /// A text that values come from: a preset, a configuration file, or one `--set` argument.
@@ -80,7 +80,7 @@ pub struct Diagnostic {
     pub label: String,
     /// The text at fault.
     pub origin: Arc<SourceText>,
-    /// Where in that text [bytes].
+    /// Where in that text \[bytes\].
     pub span: Range<usize>,
     /// What to write instead.
     pub help: Option<String>,

@@ -26,7 +26,7 @@ pub(crate) enum Value {
 pub(crate) struct Assignment {
     pub(crate) path: String,
     pub(crate) value: Value,
-    /// Of the value [bytes].
+    /// Of the value \[bytes\].
     pub(crate) span: Range<usize>,
 }
 

@@ -5,7 +5,8 @@ const MAX_NAME: usize = 64;
 
 /// The candidate nearest to `given`, if it is near enough to be a typing error.
 ///
-/// A path that only lacks its section (`parallelism` for `topk_value.parallelism`) counts as near.
+/// A path that lacks its section or the end of its name (`parallelism` or `topk.parallelism` for
+/// `topk_value.parallelism`) counts as near.
 /// The first of equally near candidates wins.
 pub(crate) fn nearest<I>(given: &str, candidates: I) -> Option<String>
 where
@@ -28,13 +29,15 @@ where
 
 fn distance(given: &str, candidate: &str) -> usize {
     let whole = strsim::damerau_levenshtein(given, candidate);
-    match candidate.rsplit_once('.') {
-        // One more than the spelling alone: a full path that fits goes first.
-        Some((_, key)) if !given.contains('.') => {
-            whole.min(1 + strsim::damerau_levenshtein(given, key))
+    // One more than the spelling alone: a full path that fits goes first.
+    let partial = match (given.rsplit_once('.'), candidate.rsplit_once('.')) {
+        (None, Some((_, key))) => 1 + strsim::damerau_levenshtein(given, key),
+        (Some((start, key)), Some((section, known))) if section.starts_with(start) => {
+            1 + strsim::damerau_levenshtein(key, known)
         }
         _ => whole,
-    }
+    };
+    whole.min(partial)
 }
 
 #[cfg(test)]
@@ -51,8 +54,10 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_section_finds_the_first_path_with_that_key() {
+    fn a_missing_or_cut_section_finds_the_first_path_with_that_key() {
         assert_eq!(nearest("parallelism", PATHS).as_deref(), Some("topk_value.parallelism"));
+        assert_eq!(nearest("topk.paralelism", PATHS).as_deref(), Some("topk_value.parallelism"));
+        assert_eq!(nearest("mem.channels", PATHS).as_deref(), Some("memory.channels"));
     }
 
     #[test]

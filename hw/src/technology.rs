@@ -110,7 +110,7 @@ pub const CONSTANTS: &[Constant] = &[
     HBM2_AVERAGE,
 ];
 
-/// Multiplication of two integers of `bits` each [pJ].
+/// Multiplication of two integers of `bits` each \[pJ\].
 ///
 /// Energy is taken as proportional to the product of the widths, from the 8-bit row: 0.45 pJ for 12
 /// bits. Timeloop's built-in model uses the same rule; it gives 3.2 pJ for 32 bits, where the table
@@ -119,7 +119,7 @@ pub fn multiply_pj(bits: u32) -> f64 {
     MULTIPLY_8.value * (f64::from(bits) / 8.0).powi(2)
 }
 
-/// Addition of two integers of `bits` each [pJ]: straight lines through the printed 8, 16 and
+/// Addition of two integers of `bits` each \[pJ\]: straight lines through the printed 8, 16 and
 /// 32-bit rows, and through the origin below 8 bits.
 pub fn add_pj(bits: u32) -> f64 {
     let bits = f64::from(bits);
@@ -133,13 +133,13 @@ pub fn add_pj(bits: u32) -> f64 {
     }
 }
 
-/// Comparison of two integers of `bits` each [pJ]. No table has it; assumed equal to an addition of
+/// Comparison of two integers of `bits` each \[pJ\]. No table has it; assumed equal to an addition of
 /// that width, because a comparator is a subtractor whose sum is not kept.
 pub fn compare_pj(bits: u32) -> f64 {
     add_pj(bits)
 }
 
-/// Read of one bit from an SRAM of `capacity_bytes` [pJ/bit]:
+/// Read of one bit from an SRAM of `capacity_bytes` \[pJ/bit\]:
 /// `E0 / w0 x (C / C0)^0.55` with `E0` = 10 pJ for `w0` = 64 bits at `C0` = 8 KB.
 ///
 /// [`sram_read_pj_per_bit_linear`] is an independent rule; the distance between the two is the
@@ -149,12 +149,12 @@ pub fn sram_read_pj_per_bit(capacity_bytes: u64) -> f64 {
     SRAM_READ_64_BIT_8_KB.value / 64.0 * ratio.powf(SRAM_CAPACITY_EXPONENT.value)
 }
 
-/// Write of one bit into an SRAM of `capacity_bytes` [pJ/bit].
+/// Write of one bit into an SRAM of `capacity_bytes` \[pJ/bit\].
 pub fn sram_write_pj_per_bit(capacity_bytes: u64) -> f64 {
     sram_read_pj_per_bit(capacity_bytes) * SRAM_WRITE_OVER_READ.value
 }
 
-/// Read of one bit by Timeloop's rule [pJ/bit]: linear in capacity through its points at 0.5 KB and
+/// Read of one bit by Timeloop's rule \[pJ/bit\]: linear in capacity through its points at 0.5 KB and
 /// 100 KB, counted in 16-bit multiplications of [`multiply_pj`]. A cross-check, not the model.
 pub fn sram_read_pj_per_bit_linear(capacity_bytes: u64) -> f64 {
     let kilobytes = capacity_bytes as f64 / 1024.0;
@@ -163,17 +163,17 @@ pub fn sram_read_pj_per_bit_linear(capacity_bytes: u64) -> f64 {
     multiplies * multiply_pj(16) / 16.0
 }
 
-/// Transfer of one bit between an HBM2 array and the accelerator [pJ/bit], without activation.
+/// Transfer of one bit between an HBM2 array and the accelerator \[pJ/bit\], without activation.
 pub fn hbm2_transfer_pj_per_bit() -> f64 {
     HBM2_ARRAY.value + HBM2_PATH.value + HBM2_IO.value
 }
 
-/// HBM2 traffic whose activations were counted [pJ].
+/// HBM2 traffic whose activations were counted \[pJ\].
 pub fn hbm2_pj(bits: u64, activations: u64) -> f64 {
     bits as f64 * hbm2_transfer_pj_per_bit() + activations as f64 * HBM2_ACTIVATE.value
 }
 
-/// HBM2 traffic whose activations were not counted, as with ideal memory [pJ]. The constant already
+/// HBM2 traffic whose activations were not counted, as with ideal memory \[pJ\]. The constant already
 /// contains activation at the average row locality of its source.
 pub fn hbm2_average_pj(bits: u64) -> f64 {
     bits as f64 * HBM2_AVERAGE.value

@@ -12,7 +12,7 @@ use crate::schema::Field;
 pub struct BitwidthConverter {
     /// Lines written per cycle at most.
     pub lines_per_cycle: u32,
-    /// Realign buffer [B].
+    /// Realign buffer \[B\].
     pub buffer_bytes: u32,
 }
 

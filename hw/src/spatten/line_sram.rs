@@ -9,7 +9,7 @@ use crate::schema::{Derived, Field};
 /// Key or value buffer, organised in lines of one datapath word per multiplier.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LineSram {
-    /// Capacity [B].
+    /// Capacity \[B\].
     pub bytes: u64,
     /// Lines (derived: bytes / line_bytes).
     pub lines: u32,

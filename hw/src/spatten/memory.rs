@@ -9,9 +9,9 @@ use crate::schema::Field;
 pub struct Memory {
     /// Channels; a power of two.
     pub channels: u32,
-    /// Bytes of one transaction [B]; addresses interleave over channels at this grain.
+    /// Bytes of one transaction \[B\]; addresses interleave over channels at this grain.
     pub transaction_bytes: u32,
-    /// Issue to data [core cycles].
+    /// Issue to data \[core cycles\].
     pub latency_cycles: u32,
 }
 

@@ -40,11 +40,11 @@ use crate::schema::{Derived, Field, Schema, Section};
 pub struct Spatten {
     /// Name of the preset it started from.
     pub name: String,
-    /// Core clock [Hz].
+    /// Core clock \[Hz\].
     pub clock_hz: u64,
     /// Head dimension D: elements of one query, key or value vector.
     pub head_dim: u32,
-    /// On-chip operand width [bits].
+    /// On-chip operand width \[bits\].
     pub datapath_bits: u32,
     /// Admission and ordering of work.
     pub controller: Controller,

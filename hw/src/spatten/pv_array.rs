@@ -16,7 +16,7 @@ pub struct PvArray {
     pub values_per_line: u32,
     /// Rows of probabilities that wait for their values.
     pub fifo_depth: u32,
-    /// Read of a line to its accumulation [cycles]
+    /// Read of a line to its accumulation \[cycles\]
     /// (derived: broadcast 1 + multiply 1 + log2(values_per_line)).
     pub latency_cycles: u32,
 }

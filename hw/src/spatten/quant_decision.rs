@@ -10,7 +10,7 @@ use crate::schema::{Derived, Field};
 pub struct QuantDecision {
     /// Rows of probabilities that wait for the verdict.
     pub fifo_depth: u32,
-    /// Last row to verdict [cycles] (derived: log2(lanes), a registered maximum tree).
+    /// Last row to verdict \[cycles\] (derived: log2(lanes), a registered maximum tree).
     pub verdict_cycles: u32,
 }
 

@@ -12,15 +12,15 @@ pub struct Softmax {
     pub lanes: u32,
     /// Rows of exponentials that wait for their sum.
     pub fifo_depth: u32,
-    /// Fixed to float with scale [cycles].
+    /// Fixed to float with scale \[cycles\].
     pub scale_cycles: u32,
-    /// Exponential [cycles].
+    /// Exponential \[cycles\].
     pub exp_cycles: u32,
-    /// Accumulation of the sum [cycles].
+    /// Accumulation of the sum \[cycles\].
     pub accumulate_cycles: u32,
-    /// Division [cycles].
+    /// Division \[cycles\].
     pub divide_cycles: u32,
-    /// Float to fixed [cycles].
+    /// Float to fixed \[cycles\].
     pub quantise_cycles: u32,
 }
 
