@@ -66,31 +66,26 @@ fn equal_machines_have_equal_hashes_however_they_were_written() {
 }
 
 #[test]
-fn every_settable_value_changes_the_hash() {
-    let (_, base) = machine("spatten", None, &[]);
-    for set in [
-        "clock_hz=5",
-        "controller.jobs_in_flight=9",
-        "controller.cascade_dependency=false",
-        "controller.query_from_dram=false",
-        "memory.channels=8",
-        "memory.transaction_bytes=64",
-        "memory.latency_cycles=9",
-        "qkv_fetcher.lanes=64",
-        "qkv_fetcher.fifo_depth=9",
-        "bitwidth_converter.lines_per_cycle=1",
-        "bitwidth_converter.buffer_bytes=4096",
-        "key_sram.bytes=393216",
-        "value_sram.bytes=393216",
-        "softmax.fifo_depth=9",
-        "softmax.exp_cycles=9",
-        "quant_decision.fifo_depth=9",
-        "topk_value.parallelism=8",
-        "topk_token.capacity=2048",
-        "pv_array.fifo_depth=9",
-    ] {
-        let (_, changed) = machine("spatten", None, &[set]);
-        assert_ne!(base.config_hash(), changed.config_hash(), "{set}");
+fn every_settable_value_arrives_at_its_own_path_and_changes_the_hash() {
+    let (config, base) = machine("spatten", None, &[]);
+    let leaves = base.leaves();
+    for path in config.schema().paths().filter(|path| path != "name") {
+        let other = match leaves[&path].parse::<u64>() {
+            Ok(count) => [2 * count, count / 2].map(|count| count.to_string()).to_vec(),
+            Err(_) => vec![(leaves[&path] != "true").to_string()],
+        };
+        let changed = other.iter().find_map(|value| {
+            let mut sets = vec![format!("{path}={value}")];
+            if path.ends_with("multipliers") {
+                // Both arrays are equally wide.
+                sets = ["qk", "pv"].map(|name| format!("{name}_array.multipliers={value}")).into();
+            }
+            let config = config::load("spatten", None, &sets).ok()?;
+            Some((value, Spatten::check(&config).ok()?))
+        });
+        let (value, changed) = changed.unwrap_or_else(|| panic!("{path} cannot be changed"));
+        assert_eq!(&changed.leaves()[&path], value, "{path}");
+        assert_ne!(base.config_hash(), changed.config_hash(), "{path}");
     }
 }
 

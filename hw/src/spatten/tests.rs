@@ -47,6 +47,7 @@ fn the_eighth_has_an_eighth_of_lanes_and_bandwidth_but_the_same_bytes() {
     assert_eq!(eighth.qk_array.multipliers * 8, full.qk_array.multipliers);
     assert_eq!(eighth.key_sram, LineSram { bytes: 196_608, lines: 2048, line_bytes: 96 });
     assert_eq!((eighth.softmax.lanes, eighth.quant_decision.verdict_cycles), (1, 0));
+    assert_eq!((eighth.topk_value.lanes, eighth.topk_token.lanes), (1, 1));
     assert_eq!(eighth.pv_array.latency_cycles, 2);
     let parked = |machine: &Spatten| machine.softmax.fifo_depth * machine.softmax.lanes;
     assert_eq!(parked(&eighth), parked(&full));
