@@ -1,7 +1,7 @@
 //! Refusals that point at the text they refuse.
 //!
-//! A [`Diagnostic`] is data first: callers may read its parts, and its `Display` form draws the line,
-//! a caret, what was expected and a suggestion, in the layout that compilers use.
+//! A [`Diagnostic`] is data first: callers may read its parts, and its `Display` form draws the
+//! line, a caret, what was expected and a suggestion, in the layout that compilers use.
 
 use std::fmt;
 use std::ops::Range;

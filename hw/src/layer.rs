@@ -1,4 +1,4 @@
-//! One text of values, read against a schema: every value with its type checked and its place known.
+//! One text of values, read against a schema: every value with its type checked, its place known.
 //!
 //! Ranges are not looked at here, because a later layer may replace the value.
 

@@ -1,4 +1,4 @@
-//! Checked records as text: the complete listing with units and sources, the canonical form, the hash.
+//! Checked records as text: the listing with units and sources, the canonical form, the hash.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

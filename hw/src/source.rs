@@ -1,8 +1,9 @@
 //! Where a value comes from, as data.
 //!
-//! In a preset every value carries a trailing comment of the form `# kind: words`, continued by the
-//! comment lines that directly follow. The kinds are `paper` (printed in the publication), `release`
-//! (stands in the code its authors released) and `assumed` (published nowhere, with the reason).
+//! In a preset every value carries a trailing comment of the form `# kind: words`, continued by
+//! the comment lines that directly follow. The kinds are `paper` (printed in the publication),
+//! `release` (stands in the code its authors released) and `assumed` (published
+//! nowhere, with the reason).
 
 use std::fmt;
 

@@ -45,8 +45,8 @@ pub const MULTIPLY_WIDTH_EXPONENT: Constant = row(
     "multiply width exponent",
     2.0,
     "1",
-    "assumed: energy follows the product of the widths, as in timeloop's built-in model; from 8 to 32 \
-     bits the table of Horowitz grows with 1.98",
+    "assumed: energy follows the product of the widths, as in timeloop's built-in model; from 8 to \
+     32 bits the table of Horowitz grows with 1.98",
 );
 /// Energy of a comparison over that of an addition of the same width.
 pub const COMPARE_OVER_ADD: Constant = row(
@@ -66,8 +66,8 @@ pub const SRAM_CAPACITY_EXPONENT: Constant = row(
     "SRAM capacity exponent",
     0.55,
     "1",
-    "assumed: CACTI points cached by zigzag grow with exponents 0.5 to 0.65 above 4 KB; the table of \
-     Horowitz (8, 32, 1024 KB) with 0.5 and 0.46",
+    "assumed: CACTI points cached by zigzag grow with exponents 0.5 to 0.65 above 4 KB; the table \
+     of Horowitz (8, 32, 1024 KB) with 0.5 and 0.46",
 );
 /// SRAM write energy over read energy.
 pub const SRAM_WRITE_OVER_READ: Constant = row(
@@ -170,8 +170,8 @@ pub fn sram_write_pj_per_bit(capacity_bytes: u64) -> f64 {
     sram_read_pj_per_bit(capacity_bytes) * SRAM_WRITE_OVER_READ.value
 }
 
-/// Read of one bit by Timeloop's rule \[pJ/bit\]: linear in capacity through its points at 0.5 KB and
-/// 100 KB, counted in 16-bit multiplications of [`multiply_pj`]. A cross-check, not the model.
+/// Read of one bit by Timeloop's rule \[pJ/bit\]: linear in capacity through its points at 0.5 KB
+/// and 100 KB, counted in 16-bit multiplications of [`multiply_pj`]. A cross-check, not the model.
 pub fn sram_read_pj_per_bit_linear(capacity_bytes: u64) -> f64 {
     let kilobytes = capacity_bytes as f64 / 1024.0;
     let slope = (SRAM_LINEAR_100_KB.value - SRAM_LINEAR_HALF_KB.value) / (100.0 - 0.5);
@@ -189,8 +189,8 @@ pub fn hbm2_pj(bits: u64, activations: u64) -> f64 {
     bits as f64 * hbm2_transfer_pj_per_bit() + activations as f64 * HBM2_ACTIVATE.value
 }
 
-/// HBM2 traffic whose activations were not counted, as with ideal memory \[pJ\]. The constant already
-/// contains activation at the average row locality of its source.
+/// HBM2 traffic whose activations were not counted, as with ideal memory \[pJ\]. The constant
+/// already contains activation at the average row locality of its source.
 pub fn hbm2_average_pj(bits: u64) -> f64 {
     bits as f64 * HBM2_AVERAGE.value
 }

@@ -146,7 +146,8 @@ impl Spatten {
         Self::check(&config::load(name, None, &[])?)
     }
 
-    /// Joins the values of a configuration: derives widths and depths, refuses what cannot be built.
+    /// Joins the values of a configuration: derives widths and depths, refuses what cannot be
+    /// built.
     ///
     /// # Errors
     /// Values that contradict each other; the message points at the one set last.

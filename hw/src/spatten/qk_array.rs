@@ -14,7 +14,8 @@ pub struct QkArray {
     pub multipliers: u32,
     /// Keys of one line = scores per cycle (derived: multipliers / head_dim).
     pub keys_per_line: u32,
-    /// Read of a line to its scores \[cycles\] (derived: broadcast 1 + multiply 1 + log2(head_dim)).
+    /// Read of a line to its scores \[cycles\]
+    /// (derived: broadcast 1 + multiply 1 + log2(head_dim)).
     pub latency_cycles: u32,
 }
 
