@@ -1,0 +1,86 @@
+//! The designs that exist. A new one is a preset, a schema and one line in [`DESIGNS`].
+
+use std::sync::Arc;
+
+use crate::diagnostic::{Diagnostic, SourceText, quote};
+use crate::near::nearest;
+use crate::schema::Schema;
+use crate::spatten;
+
+/// A published machine.
+#[derive(Debug)]
+pub struct Design {
+    /// Name on the command line.
+    pub name: &'static str,
+    /// One line about it.
+    pub summary: &'static str,
+    /// Its values, as TOML with sources.
+    pub preset: &'static str,
+    /// Names, units and ranges of those values.
+    pub schema: &'static Schema,
+}
+
+/// Every design, in the order in which lists show them.
+pub const DESIGNS: &[Design] = &[
+    Design {
+        name: "spatten",
+        summary: "SpAtten (HPCA 2021), full size: 2 x 512 multipliers, 16 HBM2 channels",
+        preset: include_str!("../presets/spatten.toml"),
+        schema: &spatten::SCHEMA,
+    },
+    Design {
+        name: "spatten-eighth",
+        summary: "SpAtten-1/8, compared with A3 and MNNFast: 2 x 64 multipliers, 2 HBM2 channels",
+        preset: include_str!("../presets/spatten-eighth.toml"),
+        schema: &spatten::SCHEMA,
+    },
+];
+
+/// The design of that name.
+///
+/// # Errors
+/// An unknown name, with the nearest known one.
+pub fn find(name: &str) -> Result<&'static Design, Diagnostic> {
+    if let Some(design) = DESIGNS.iter().find(|design| design.name == name) {
+        return Ok(design);
+    }
+    let names: Vec<_> = DESIGNS.iter().map(|design| design.name).collect();
+    let help = match nearest(name, names.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`attelier list designs` shows them with one line each".into(),
+    };
+    Err(Diagnostic {
+        title: format!("unknown design {}", quote(name)),
+        label: format!("expected one of {}", names.join(", ")),
+        origin: Arc::new(SourceText::new("DESIGN", name)),
+        span: 0..name.len(),
+        help: Some(help),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_design_is_answered_with_the_nearest() {
+        let fault = find("spaten").unwrap_err().to_string();
+        assert!(fault.contains("expected one of spatten, spatten-eighth"), "{fault}");
+        assert!(fault.contains("did you mean `spatten`?"), "{fault}");
+        assert!(fault.contains(" --> DESIGN:1:1"), "{fault}");
+    }
+
+    #[test]
+    fn a_foreign_name_is_answered_with_the_list() {
+        let fault = find("tpu").unwrap_err().to_string();
+        assert!(fault.contains("attelier list designs"), "{fault}");
+    }
+
+    #[test]
+    fn names_are_unique_and_summaries_fit_one_line() {
+        for (index, design) in DESIGNS.iter().enumerate() {
+            assert!(DESIGNS[index + 1..].iter().all(|other| other.name != design.name));
+            assert!(design.summary.len() <= 100 && !design.summary.contains('\n'));
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Admission and ordering of work.
+//!
+//! Section IV-A of the paper gives the order; how many jobs run ahead of the requantization verdict
+//! stands only in the released `SpAttenController`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::schema::Field;
+
+/// Admission and ordering of work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Controller {
+    /// Jobs (one head, or one fused pair of heads) admitted and not yet decided.
+    pub jobs_in_flight: u32,
+    /// Whether key fetches wait for the token top-k that selects their keys.
+    pub cascade_dependency: bool,
+    /// Whether decode keys wider than the 8 stored MSBs are computed twice, as the released harness
+    /// does; otherwise both planes are fetched first and computed once.
+    pub recompute_wide_keys: bool,
+    /// Whether queries are read from DRAM (the paper) or arrive on a port (the released RTL).
+    pub query_from_dram: bool,
+}
+
+/// What a user may set.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Raw {
+    jobs_in_flight: u32,
+    cascade_dependency: bool,
+    recompute_wide_keys: bool,
+    query_from_dram: bool,
+}
+
+pub(super) const FIELDS: &[Field] = &[
+    Field::count("jobs_in_flight", "jobs", 1, 1 << 10),
+    Field::flag("cascade_dependency"),
+    Field::flag("recompute_wide_keys"),
+    Field::flag("query_from_dram"),
+];
+
+pub(super) fn check(raw: &Raw) -> Controller {
+    Controller {
+        jobs_in_flight: raw.jobs_in_flight,
+        cascade_dependency: raw.cascade_dependency,
+        recompute_wide_keys: raw.recompute_wide_keys,
+        query_from_dram: raw.query_from_dram,
+    }
+}
