@@ -17,9 +17,9 @@ impl Tally {
     /// Counts of one line of output; nothing unless it is a summary line.
     pub fn of_line(line: &str) -> Tally {
         let line = without_escapes(line);
-        let line = line.trim_start();
         let mut tally = Tally::default();
-        if !line.starts_with("Summary [") && !line.starts_with("test result: ") {
+        // Nextest indents what a failed test printed, which holds a `test result` of its own.
+        if !line.trim_start().starts_with("Summary [") && !line.starts_with("test result: ") {
             return tally;
         }
         for part in line.split([',', ';', ':', '.', '(', ')']) {
@@ -88,5 +88,6 @@ mod tests {
     fn ignores_lines_that_only_mention_tests() {
         check("test tally::reads_summaries ... ok", 0, 0, 0);
         check("error: 3 passed, 1 failed", 0, 0, 0);
+        check("    test result: FAILED. 0 passed; 1 failed; 0 ignored", 0, 0, 0);
     }
 }
