@@ -16,6 +16,9 @@ pub use identity::{Identity, content_hash};
 /// A run that keeps no unit busy for more than this share of its cycles is bound by latency.
 const BOUND_SHARE: f64 = 0.5;
 
+/// Name of the memory, as a unit and as a bound.
+const MEMORY: &str = "memory";
+
 /// The result of one run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
@@ -273,11 +276,14 @@ impl UnitRow {
 
 impl Bound {
     /// The fullest of units and bandwidth; the first unit among equals.
+    ///
+    /// A unit that stands for the memory is busy as soon as one channel is, so bandwidth speaks for
+    /// it.
     fn of(units: &[UnitRow], bandwidth: Option<f64>) -> Option<Self> {
         let mut fullest: Option<Self> = None;
-        let units = units.iter().map(|unit| (BoundKind::Unit, unit.name, unit.utilisation));
-        for (kind, name, utilisation) in units.chain([(BoundKind::Bandwidth, "memory", bandwidth)])
-        {
+        let units = units.iter().filter(|unit| unit.name != MEMORY);
+        let units = units.map(|unit| (BoundKind::Unit, unit.name, unit.utilisation));
+        for (kind, name, utilisation) in units.chain([(BoundKind::Bandwidth, MEMORY, bandwidth)]) {
             let utilisation = utilisation?;
             if fullest.as_ref().is_none_or(|fullest| utilisation > fullest.utilisation) {
                 fullest = Some(Self { kind, unit: name.to_owned(), utilisation });

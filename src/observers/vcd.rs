@@ -52,8 +52,9 @@ struct Signals {
     /// One wire per state other than idle, in the order of [`WIRES`].
     wires: [IdCode; 3],
     job: IdCode,
-    last_state: UnitState,
-    last_job: Option<u64>,
+    /// Nothing before the first dump.
+    last_state: Option<UnitState>,
+    last_job: Option<Option<u64>>,
 }
 
 /// States that have a wire of their own.
@@ -104,16 +105,15 @@ impl<W: Write> VcdWriter<W> {
             }
             let job = writer.add_var(VarType::Reg, JOB_BITS, "job", None)?;
             writer.upscope()?;
-            let (last_state, last_job) = (UnitState::Idle, None);
+            let (last_state, last_job) = (None, None);
             self.units.push(Signals { state, wires, job, last_state, last_job });
         }
         writer.upscope()?;
         writer.enddefinitions()?;
         self.stamp(0)?;
         self.writer.begin(SimulationCommand::Dumpvars)?;
-        for signals in &self.units {
-            write_state(&mut self.writer, signals, UnitState::Idle)?;
-            write_job(&mut self.writer, signals.job, None)?;
+        for signals in &mut self.units {
+            signals.write(&mut self.writer, UnitState::Idle, None)?;
         }
         self.writer.end()
     }
@@ -128,21 +128,11 @@ impl<W: Write> VcdWriter<W> {
         let Some(signals) = self.units.get(unit) else {
             return Err(io::Error::other(format!("unit {unit} was not announced")));
         };
-        let (new_state, new_job) = (signals.last_state != state, signals.last_job != job);
-        if !new_state && !new_job {
+        if signals.last_state == Some(state) && signals.last_job == Some(job) {
             return Ok(());
         }
         self.stamp(cycle)?;
-        let signals = &mut self.units[unit];
-        if new_state {
-            write_state(&mut self.writer, signals, state)?;
-            signals.last_state = state;
-        }
-        if new_job {
-            write_job(&mut self.writer, signals.job, job)?;
-            signals.last_job = job;
-        }
-        Ok(())
+        self.units[unit].write(&mut self.writer, state, job)
     }
 
     /// Writes the time of `cycle` unless it is the current time.
@@ -191,35 +181,45 @@ fn identifier(name: &str) -> String {
     name.split_whitespace().collect::<Vec<_>>().join("_")
 }
 
-fn write_state<W: Write>(
-    writer: &mut Writer<W>,
-    signals: &Signals,
-    state: UnitState,
-) -> io::Result<()> {
-    let code = match state {
-        UnitState::Idle => 0,
-        UnitState::Busy => 1,
-        UnitState::Starved => 2,
-        UnitState::Blocked => 3,
-    };
-    writer.change_vector(signals.state, bits(code, 2))?;
-    for (id, (of, _)) in signals.wires.iter().zip(WIRES) {
-        writer.change_scalar(*id, of == state)?;
+impl Signals {
+    /// Writes what differs from the last values.
+    fn write<W: Write>(
+        &mut self,
+        writer: &mut Writer<W>,
+        state: UnitState,
+        job: Option<u64>,
+    ) -> io::Result<()> {
+        if self.last_state != Some(state) {
+            let code = match state {
+                UnitState::Idle => 0,
+                UnitState::Busy => 1,
+                UnitState::Starved => 2,
+                UnitState::Blocked => 3,
+            };
+            writer.change_vector(self.state, bits(code))?;
+            for (id, (of, _)) in self.wires.iter().zip(WIRES) {
+                if self.last_state.is_none_or(|last| (of == last) != (of == state)) {
+                    writer.change_scalar(*id, of == state)?;
+                }
+            }
+            self.last_state = Some(state);
+        }
+        if self.last_job != Some(job) {
+            match job {
+                Some(job) => writer.change_vector(self.job, bits(job % (1 << JOB_BITS)))?,
+                // Readers extend a single z over the whole width.
+                None => writer.change_vector(self.job, [Value::Z])?,
+            }
+            self.last_job = Some(job);
+        }
+        Ok(())
     }
-    Ok(())
 }
 
-fn write_job<W: Write>(writer: &mut Writer<W>, id: IdCode, job: Option<u64>) -> io::Result<()> {
-    match job {
-        Some(job) => writer.change_vector(id, bits(job, JOB_BITS)),
-        // Readers extend a single z over the whole width.
-        None => writer.change_vector(id, [Value::Z]),
-    }
-}
-
-/// The low `width` bits of `number`, highest first.
-fn bits(number: u64, width: u32) -> impl Iterator<Item = Value> {
-    (0..width).rev().map(move |bit| Value::from(number >> bit & 1 == 1))
+/// The number in binary without leading zeros, which readers put back.
+fn bits(number: u64) -> impl Iterator<Item = Value> {
+    let width = u64::BITS - number.leading_zeros();
+    (0..width.max(1)).rev().map(move |bit| Value::from(number >> bit & 1 == 1))
 }
 
 #[cfg(test)]
@@ -292,44 +292,35 @@ mod tests {
         ];
         let (scale, changes) = read_back(&dump(1_000_000_000, &events, 20));
         assert_eq!(scale, "1 ns");
-        let five = format!("{:032b}", 5);
-        let two = format!("{:032b}", 2);
         let expected = [
-            "#0".into(),
-            "0 qkv_fetcher.state=00".into(),
-            "0 qkv_fetcher.busy=0".into(),
-            "0 qkv_fetcher.starved=0".into(),
-            "0 qkv_fetcher.blocked=0".into(),
-            "0 qkv_fetcher.job=z".into(),
-            "0 qk_array.state=00".into(),
-            "0 qk_array.busy=0".into(),
-            "0 qk_array.starved=0".into(),
-            "0 qk_array.blocked=0".into(),
-            "0 qk_array.job=z".into(),
-            "0 qkv_fetcher.state=01".into(),
-            "0 qkv_fetcher.busy=1".into(),
-            "0 qkv_fetcher.starved=0".into(),
-            "0 qkv_fetcher.blocked=0".into(),
-            format!("0 qkv_fetcher.job={five}"),
-            "#7".into(),
-            "7 qk_array.state=10".into(),
-            "7 qk_array.busy=0".into(),
-            "7 qk_array.starved=1".into(),
-            "7 qk_array.blocked=0".into(),
-            format!("7 qk_array.job={five}"),
-            "#9".into(),
-            "9 qkv_fetcher.state=11".into(),
-            "9 qkv_fetcher.busy=0".into(),
-            "9 qkv_fetcher.starved=0".into(),
-            "9 qkv_fetcher.blocked=1".into(),
-            format!("9 qkv_fetcher.job={two}"),
-            "#12".into(),
-            "12 qkv_fetcher.state=00".into(),
-            "12 qkv_fetcher.busy=0".into(),
-            "12 qkv_fetcher.starved=0".into(),
-            "12 qkv_fetcher.blocked=0".into(),
-            "12 qkv_fetcher.job=z".into(),
-            "#20".to_owned(),
+            "#0",
+            "0 qkv_fetcher.state=0",
+            "0 qkv_fetcher.busy=0",
+            "0 qkv_fetcher.starved=0",
+            "0 qkv_fetcher.blocked=0",
+            "0 qkv_fetcher.job=z",
+            "0 qk_array.state=0",
+            "0 qk_array.busy=0",
+            "0 qk_array.starved=0",
+            "0 qk_array.blocked=0",
+            "0 qk_array.job=z",
+            "0 qkv_fetcher.state=1",
+            "0 qkv_fetcher.busy=1",
+            "0 qkv_fetcher.job=101",
+            "#7",
+            "7 qk_array.state=10",
+            "7 qk_array.starved=1",
+            "7 qk_array.job=101",
+            "#9",
+            "9 qkv_fetcher.state=11",
+            "9 qkv_fetcher.busy=0",
+            "9 qkv_fetcher.blocked=1",
+            "9 qkv_fetcher.job=10",
+            "#12",
+            "12 qkv_fetcher.state=0",
+            "12 qkv_fetcher.blocked=0",
+            "12 qkv_fetcher.job=z",
+            "#20",
         ];
         assert_eq!(changes, expected);
     }

@@ -130,6 +130,8 @@ fn the_bound_is_the_fullest_unit_the_bandwidth_or_latency() {
     result.units[0].busy_cycles = 1_000_000;
     let expected = json!({"kind": "bandwidth", "unit": "memory", "utilisation": 0.75});
     assert_eq!(bound(&result), expected);
+    result.units.push(unit("memory", [2_000_000, 0, 0, 24_000_000]));
+    assert_eq!(bound(&result), expected, "one busy channel is not a full memory");
     result.traffic.key_bytes = 0;
     let expected = json!({"kind": "latency", "unit": "qkv_fetcher", "utilisation": 0.5});
     assert_eq!(bound(&result), expected);
