@@ -31,7 +31,7 @@ pub struct RunArgs {
     /// Write a timeline (Chrome trace events, for ui.perfetto.dev)
     #[arg(long, value_name = "FILE")]
     pub perfetto: Option<PathBuf>,
-    /// Simulate every cycle instead of jumping to the next event: same result, slower
+    /// Evaluate every cycle instead of leaping over steady ones: slower, same result
     #[arg(long)]
     pub every_cycle: bool,
 }
