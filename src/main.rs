@@ -1,2 +1,10 @@
-//! The `attelier` command line.
-fn main() {}
+//! The `attelier` command.
+
+use std::process::ExitCode;
+
+use attelier::{cli::Cli, commands, exit};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    exit::code(commands::run(&Cli::parse()))
+}

@@ -1,2 +1,37 @@
-//! Project automation.
-fn main() {}
+//! Project automation, run as `cargo xtask COMMAND`.
+#![allow(clippy::print_stdout, reason = "a terminal tool: its output is its purpose")]
+
+mod packages;
+mod steps;
+mod tally;
+
+use std::{env, process::ExitCode};
+
+const USAGE: &str = "\
+Usage: cargo xtask COMMAND
+
+  test [--require-all]   format check, lints, documentation, doc tests, all tests
+                         --require-all: a missing tool is a failure, not a printed line
+  bless                  rewrite the snapshots that the tests compare with; review the diff";
+
+/// Turns a missing tool from a printed line into a failure; tests read it too.
+const REQUIRE_ALL: &str = "ATTELIER_REQUIRE_ALL";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let required = env::var_os(REQUIRE_ALL).is_some_and(|value| value != "0");
+    match args[..] {
+        ["test"] => steps::test(required),
+        ["test", "--require-all"] => steps::test(true),
+        ["bless"] => steps::bless(),
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Subcommands, one module each.
+
+pub mod list;
+pub mod run;
+pub mod show;
+pub mod trace;
+
+use std::path::Path;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::{
+    cli::{Cli, Command, command_line},
+    exit::Verdict,
+    output::write_json,
+};
+
+/// Runs the command that the arguments name.
+pub fn run(cli: &Cli) -> Result<Verdict> {
+    match &cli.command {
+        Command::Run(args) => run::run(args, &cli.common),
+        Command::List(args) => list::run(args, &cli.common),
+        Command::Show(args) => show::run(args, &cli.common),
+        Command::Trace(args) => trace::run(args, &cli.common),
+    }
+}
+
+/// A JSON result other than that of a simulation: kind and origin, then `body`.
+#[derive(Serialize)]
+struct Document<'a, T> {
+    schema: &'a str,
+    version: &'static str,
+    command: String,
+    #[serde(flatten)]
+    body: &'a T,
+}
+
+/// Writes `body` as the result of kind `schema`, if a file is wanted.
+fn write_document(path: Option<&Path>, schema: &str, body: &impl Serialize) -> Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let version = env!("CARGO_PKG_VERSION");
+    write_json(path, &Document { schema, version, command: command_line(), body })
+}
+
+/// The error of a part that has no body yet.
+fn not_available(what: &str) -> anyhow::Error {
+    anyhow::anyhow!("{what} is not available yet")
+}

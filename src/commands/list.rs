@@ -1,0 +1,74 @@
+//! `attelier list`: what exists, one line each.
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::{not_available, write_document};
+use crate::{
+    cli::Common,
+    exit::Verdict,
+    output,
+    table::{Align::Left, table},
+};
+
+/// What to list.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// One kind only [default: all]
+    pub kind: Option<Kind>,
+}
+
+/// Kinds of things with a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Machines.
+    Designs,
+    /// Workload presets.
+    Workloads,
+}
+
+/// One line of a list.
+#[derive(Debug, Clone, Serialize)]
+pub struct Entry {
+    /// What it is.
+    pub kind: Kind,
+    /// Name on the command line.
+    pub name: String,
+    /// One line about it.
+    pub summary: String,
+}
+
+#[derive(Serialize)]
+struct Rows {
+    rows: Vec<Entry>,
+}
+
+/// Runs the command.
+pub fn run(args: &ListArgs, common: &Common) -> Result<Verdict> {
+    let kinds = args.kind.map_or_else(|| Kind::value_variants().to_vec(), |kind| vec![kind]);
+    let mut rows = Vec::new();
+    let mut text = String::new();
+    for kind in kinds {
+        let entries = entries(kind)?;
+        let cells = entries.iter().map(|entry| vec![entry.name.clone(), entry.summary.clone()]);
+        let title = match kind {
+            Kind::Designs => "design",
+            Kind::Workloads => "workload",
+        };
+        text += &table(&[(title, Left), ("what it is", Left)], cells);
+        rows.extend(entries);
+    }
+    write_document(common.json.as_deref(), "attelier-list-1", &Rows { rows })?;
+    output::print(&text)?;
+    Ok(Verdict::Passed)
+}
+
+/// Everything of one kind, in the order of its registry.
+fn entries(kind: Kind) -> Result<Vec<Entry>> {
+    Err(not_available(match kind {
+        Kind::Designs => "the list of designs",
+        Kind::Workloads => "the list of workloads",
+    }))
+}

@@ -1,0 +1,17 @@
+//! The `attelier` command line: reads arguments, calls the model crates, writes results.
+//!
+//! * [`cli`]: arguments. [`commands`]: one module per subcommand.
+//! * [`report`]: a result, as JSON and as text.
+//! * [`observers`]: waveform, timeline and progress bar.
+//! * [`output`]: files that are complete or absent. [`table`]: tables and numbers for people.
+//!
+//! All input and output of the project happens here, in readers of `attelier-workloads`, and in
+//! tests; the model crates do none.
+
+pub mod cli;
+pub mod commands;
+pub mod exit;
+pub mod observers;
+pub mod output;
+pub mod report;
+pub mod table;

@@ -1,0 +1,315 @@
+//! The result of one run: everything that is printed or written as JSON.
+//!
+//! Keys are stable: adding one is fine, renaming is not. What the models do not know is `null`, and
+//! a note says why.
+
+mod identity;
+mod text;
+
+use std::collections::BTreeMap;
+
+use attelier_sim::result::{RunResult, UnitReport};
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+pub use identity::{Identity, content_hash};
+
+/// A run that keeps no unit busy for more than this share of its cycles is bound by latency.
+const BOUND_SHARE: f64 = 0.5;
+
+/// Name of the memory, as a unit and as a bound.
+const MEMORY: &str = "memory";
+
+/// The result of one run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// What ran.
+    #[serde(flatten)]
+    pub identity: Identity,
+    /// Core-clock cycles.
+    pub cycles: u64,
+    /// Core clock [Hz].
+    pub clock_hz: u64,
+    /// Simulated time [s].
+    pub seconds: f64,
+    /// Operations the arrays performed for kept keys and values.
+    pub ops_executed: u64,
+    /// Operations of the same attention without pruning.
+    pub ops_dense: u64,
+    /// Operations per second.
+    pub throughput: Throughput,
+    /// Bytes between machine and memory, per stream.
+    pub traffic: TrafficReport,
+    /// What the memory did.
+    pub dram: Dram,
+    /// Energy [J].
+    pub energy_j: Energy,
+    /// Mean power [W].
+    pub power_w: Option<f64>,
+    /// Area [mm2].
+    pub area_mm2: Option<f64>,
+    /// Activity per unit, in design order.
+    #[serde(serialize_with = "by_name")]
+    pub units: Vec<UnitRow>,
+    /// What limits the run; `None` for a run of no cycles.
+    pub bound: Option<Bound>,
+    /// Comparison with the reference kernels.
+    pub checks: Checks,
+    /// Published numbers beside ours.
+    pub published: Vec<Published>,
+    /// Things the reader must know.
+    pub notes: Vec<String>,
+}
+
+/// Operations per second.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Throughput {
+    /// Of the operations performed.
+    pub executed_ops_per_s: Option<f64>,
+    /// Of the operations that pruning saved or the machine performed.
+    pub dense_ops_per_s: Option<f64>,
+}
+
+/// Bytes between machine and memory, per stream.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrafficReport {
+    /// Queries [B].
+    pub query_bytes: u64,
+    /// Keys, first pass [B].
+    pub key_bytes: u64,
+    /// Key LSBs, read on a refetch [B].
+    pub key_lsb_bytes: u64,
+    /// Values [B].
+    pub value_bytes: u64,
+    /// All streams [B].
+    pub total_bytes: u64,
+    /// Mean bandwidth [B/s].
+    pub bytes_per_s: Option<f64>,
+    /// Bandwidth that the memory offers [B/s].
+    pub peak_bytes_per_s: f64,
+    /// Share of the offered bandwidth.
+    pub utilisation: Option<f64>,
+}
+
+/// What the memory did.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Dram {
+    /// Bytes read.
+    pub read_bytes: u64,
+    /// Bytes written.
+    pub write_bytes: u64,
+    /// Read transactions.
+    pub reads: u64,
+    /// Write transactions.
+    pub writes: u64,
+    /// Rows opened.
+    pub activates: Option<u64>,
+    /// Rows closed.
+    pub precharges: Option<u64>,
+    /// Refreshes.
+    pub refreshes: Option<u64>,
+    /// Share of transactions that found their row open.
+    pub row_hit_rate: Option<f64>,
+}
+
+/// Energy by term [J].
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Energy {
+    /// Sum of the terms.
+    pub total: Option<f64>,
+    /// One entry per physical cause.
+    #[serde(flatten)]
+    pub terms: BTreeMap<String, f64>,
+}
+
+/// Activity of one unit.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct UnitRow {
+    /// Name.
+    #[serde(skip)]
+    pub name: &'static str,
+    /// Cycles in which it moved or computed a beat.
+    pub busy_cycles: u64,
+    /// Share of all cycles in which it was busy.
+    pub utilisation: Option<f64>,
+    /// Cycles in which it waited for its input.
+    pub starved_cycles: u64,
+    /// Cycles in which it waited for room at its output.
+    pub blocked_cycles: u64,
+    /// Beats it handled.
+    pub beats: u64,
+}
+
+/// What limits a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Bound {
+    /// Which kind of limit.
+    pub kind: BoundKind,
+    /// The busiest unit, or `memory` when bandwidth is the limit.
+    pub unit: String,
+    /// Its share of busy cycles, or the share of the bandwidth in use.
+    pub utilisation: f64,
+}
+
+/// Kinds of limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BoundKind {
+    /// A unit of the machine.
+    Unit,
+    /// The bandwidth of the memory.
+    Bandwidth,
+    /// No unit and no bandwidth: waiting between dependent steps.
+    Latency,
+}
+
+/// Comparison with the reference kernels; `None` where it was not asked for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Checks {
+    /// Outputs compared.
+    pub outputs: Option<u64>,
+    /// Largest absolute difference.
+    pub max_abs_error: Option<f64>,
+    /// Outputs outside their bound.
+    pub mismatches: Option<u64>,
+}
+
+/// One published number beside ours.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Published {
+    /// What is compared.
+    pub item: String,
+    /// The published number.
+    pub published: f64,
+    /// Ours.
+    pub ours: f64,
+    /// Unit of both.
+    pub unit: String,
+    /// Relative deviation of ours.
+    pub deviation: f64,
+    /// Where it was published.
+    pub source: String,
+}
+
+impl Published {
+    /// Compares; both numbers in `unit`.
+    pub fn new(item: &str, published: f64, ours: f64, unit: &str, source: &str) -> Self {
+        let deviation = ours / published - 1.0;
+        let [item, unit, source] = [item, unit, source].map(str::to_owned);
+        Self { item, published, ours, unit, deviation, source }
+    }
+}
+
+impl Report {
+    /// A run on ideal memory that offers `peak_bytes_per_s`.
+    pub fn new(identity: Identity, result: &RunResult, peak_bytes_per_s: f64) -> Self {
+        let RunResult { cycles, clock_hz, ops_executed, ops_dense, .. } = *result;
+        let seconds = cycles as f64 / clock_hz as f64;
+        let per_second = |amount: u64| (cycles > 0).then(|| amount as f64 / seconds);
+        let units: Vec<_> = result.units.iter().map(|unit| UnitRow::new(unit, cycles)).collect();
+        let t = &result.traffic;
+        let total_bytes = t.query_bytes + t.key_bytes + t.key_lsb_bytes + t.value_bytes;
+        let bytes_per_s = per_second(total_bytes);
+        let traffic = TrafficReport {
+            query_bytes: t.query_bytes,
+            key_bytes: t.key_bytes,
+            key_lsb_bytes: t.key_lsb_bytes,
+            value_bytes: t.value_bytes,
+            total_bytes,
+            bytes_per_s,
+            peak_bytes_per_s,
+            utilisation: bytes_per_s.map(|rate| rate / peak_bytes_per_s),
+        };
+        let dram = Dram {
+            read_bytes: total_bytes,
+            write_bytes: 0,
+            reads: t.reads,
+            writes: 0,
+            activates: None,
+            precharges: None,
+            refreshes: None,
+            row_hit_rate: None,
+        };
+        let mut notes = result.notes.clone();
+        notes.push(
+            "memory is ideal (fixed latency, fixed bytes per cycle): it has no rows, so activates, \
+             precharges, refreshes and row hits are unknown"
+                .to_owned(),
+        );
+        notes.push("energy, power and area are not modelled yet".to_owned());
+        Self {
+            identity,
+            cycles,
+            clock_hz,
+            seconds,
+            ops_executed,
+            ops_dense,
+            throughput: Throughput {
+                executed_ops_per_s: per_second(ops_executed),
+                dense_ops_per_s: per_second(ops_dense),
+            },
+            bound: Bound::of(&units, traffic.utilisation),
+            traffic,
+            dram,
+            energy_j: Energy::default(),
+            power_w: None,
+            area_mm2: None,
+            units,
+            checks: Checks::default(),
+            published: Vec::new(),
+            notes,
+        }
+    }
+}
+
+impl UnitRow {
+    fn new(unit: &UnitReport, cycles: u64) -> Self {
+        Self {
+            name: unit.name,
+            busy_cycles: unit.busy_cycles,
+            utilisation: share(unit.busy_cycles, cycles),
+            starved_cycles: unit.starved_cycles,
+            blocked_cycles: unit.blocked_cycles,
+            beats: unit.beats,
+        }
+    }
+}
+
+impl Bound {
+    /// The fullest of units and bandwidth; the first unit among equals.
+    ///
+    /// A unit that stands for the memory is busy as soon as one channel is, so bandwidth speaks for
+    /// it.
+    fn of(units: &[UnitRow], bandwidth: Option<f64>) -> Option<Self> {
+        let mut fullest: Option<Self> = None;
+        let units = units.iter().filter(|unit| unit.name != MEMORY);
+        let units = units.map(|unit| (BoundKind::Unit, unit.name, unit.utilisation));
+        for (kind, name, utilisation) in units.chain([(BoundKind::Bandwidth, MEMORY, bandwidth)]) {
+            let utilisation = utilisation?;
+            if fullest.as_ref().is_none_or(|fullest| utilisation > fullest.utilisation) {
+                fullest = Some(Self { kind, unit: name.to_owned(), utilisation });
+            }
+        }
+        let mut bound = fullest?;
+        if bound.utilisation <= BOUND_SHARE {
+            bound.kind = BoundKind::Latency;
+        }
+        Some(bound)
+    }
+}
+
+/// `part` of `whole`, unless there is no whole.
+fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+/// Units as an object with their names as keys, in design order.
+fn by_name<S: Serializer>(units: &[UnitRow], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(units.len()))?;
+    for unit in units {
+        map.serialize_entry(unit.name, unit)?;
+    }
+    map.end()
+}
+
+#[cfg(test)]
+mod tests;

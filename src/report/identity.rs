@@ -1,0 +1,50 @@
+//! What ran: enough to run it again.
+
+use serde::Serialize;
+
+/// Names, hashes and seed of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Identity {
+    /// Kind and version of the file.
+    pub schema: &'static str,
+    /// Version of this program; a change of simulated numbers raises it.
+    pub version: &'static str,
+    /// Design.
+    pub design: String,
+    /// Workload.
+    pub workload: String,
+    /// Seed.
+    pub seed: u64,
+    /// Hash of all parameters of the design.
+    pub config_hash: String,
+    /// Hash of all requests of the workload.
+    pub workload_hash: String,
+    /// The command line.
+    pub command: String,
+}
+
+impl Identity {
+    /// The run of a design with the canonical parameter text `config` on a workload.
+    pub fn new(design: &str, config: &str, workload: &str, workload_hash: &str) -> Self {
+        Self {
+            schema: "attelier-run-1",
+            version: env!("CARGO_PKG_VERSION"),
+            design: design.to_owned(),
+            workload: workload.to_owned(),
+            seed: 0,
+            config_hash: content_hash(config.as_bytes()),
+            workload_hash: workload_hash.to_owned(),
+            command: String::new(),
+        }
+    }
+
+    /// The same run with this seed, started by this command line.
+    pub fn started_by(self, command: String, seed: u64) -> Self {
+        Self { command, seed, ..self }
+    }
+}
+
+/// The hash that names a content.
+pub fn content_hash(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}

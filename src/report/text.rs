@@ -1,0 +1,143 @@
+//! The report of a run, for people.
+
+use std::fmt::Write;
+
+use super::{Bound, BoundKind, Report, share};
+use crate::table::{
+    Align::{Left, Right},
+    grouped, percent, significant, table, with_prefix,
+};
+
+impl Report {
+    /// The report as text of several tables.
+    pub fn text(&self) -> String {
+        let sections = [
+            self.summary(),
+            self.traffic_section(),
+            self.units_section(),
+            self.published_section(),
+            self.notes_section(),
+        ];
+        let sections: Vec<_> = sections.into_iter().filter(|text| !text.is_empty()).collect();
+        sections.join("\n")
+    }
+
+    fn summary(&self) -> String {
+        let id = &self.identity;
+        let giga_ops = |rate: Option<f64>| {
+            rate.map_or("-".to_owned(), |rate| format!("{} GOP/s", significant(rate / 1e9)))
+        };
+        let clock = with_prefix(self.clock_hz as f64, "Hz");
+        let executed = giga_ops(self.throughput.executed_ops_per_s);
+        let dense = giga_ops(self.throughput.dense_ops_per_s);
+        let rows = [
+            ("cycles", grouped(self.cycles)),
+            ("time", format!("{} at {clock}", with_prefix(self.seconds, "s"))),
+            ("executed", format!("{executed}  ({})", with_prefix(self.ops_executed as f64, "OP"))),
+            (
+                "dense-equivalent",
+                format!("{dense}  ({})", with_prefix(self.ops_dense as f64, "OP")),
+            ),
+            ("bound by", self.bound.as_ref().map_or("-".to_owned(), Bound::text)),
+        ];
+        let mut text = format!("{} on {} (seed {})\n\n", id.design, id.workload, id.seed);
+        for (name, value) in rows {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "  {name:<18}{value}");
+        }
+        text
+    }
+
+    fn traffic_section(&self) -> String {
+        let t = &self.traffic;
+        let streams = [
+            ("query", t.query_bytes),
+            ("key", t.key_bytes),
+            ("key LSB", t.key_lsb_bytes),
+            ("value", t.value_bytes),
+            ("total", t.total_bytes),
+        ];
+        let rows = streams.map(|(name, bytes)| {
+            vec![name.to_owned(), grouped(bytes), percent(share(bytes, t.total_bytes))]
+        });
+        let streams = table(&[("stream", Left), ("bytes", Right), ("share", Right)], rows);
+        let rate = t.bytes_per_s.map_or("-".to_owned(), |rate| with_prefix(rate, "B/s"));
+        format!(
+            "Memory traffic\n{streams}  {} reads; {rate} = {} of {}\n",
+            grouped(self.dram.reads),
+            percent(t.utilisation),
+            with_prefix(t.peak_bytes_per_s, "B/s"),
+        )
+    }
+
+    fn units_section(&self) -> String {
+        let columns = [
+            ("unit", Left),
+            ("busy", Right),
+            ("starved", Right),
+            ("blocked", Right),
+            ("idle", Right),
+            ("beats", Right),
+        ];
+        let rows = self.units.iter().map(|unit| {
+            let active = unit.busy_cycles + unit.starved_cycles + unit.blocked_cycles;
+            let of_all = |cycles| percent(share(cycles, self.cycles));
+            vec![
+                unit.name.to_owned(),
+                of_all(unit.busy_cycles),
+                of_all(unit.starved_cycles),
+                of_all(unit.blocked_cycles),
+                of_all(self.cycles.saturating_sub(active)),
+                grouped(unit.beats),
+            ]
+        });
+        format!("Units, share of cycles\n{}", table(&columns, rows))
+    }
+
+    fn published_section(&self) -> String {
+        if self.published.is_empty() {
+            return String::new();
+        }
+        let columns = [
+            ("item", Left),
+            ("ours", Right),
+            ("published", Right),
+            ("unit", Left),
+            ("deviation", Right),
+            ("source", Left),
+        ];
+        let rows = self.published.iter().map(|row| {
+            vec![
+                row.item.clone(),
+                significant(row.ours),
+                significant(row.published),
+                row.unit.clone(),
+                format!("{:+.1} %", row.deviation * 100.0),
+                row.source.clone(),
+            ]
+        });
+        format!("Beside published numbers\n{}", table(&columns, rows))
+    }
+
+    fn notes_section(&self) -> String {
+        if self.notes.is_empty() {
+            return String::new();
+        }
+        let notes: String = self.notes.iter().map(|note| format!("  - {note}\n")).collect();
+        format!("Notes\n{notes}")
+    }
+}
+
+impl Bound {
+    fn text(&self) -> String {
+        let Self { kind, unit, .. } = self;
+        let share = percent(Some(self.utilisation));
+        match kind {
+            BoundKind::Unit => format!("{unit}, busy in {share} of the cycles"),
+            BoundKind::Bandwidth => format!("memory bandwidth, {share} of it in use"),
+            BoundKind::Latency => {
+                format!("latency between dependent steps; the fullest is {unit} with {share}")
+            }
+        }
+    }
+}

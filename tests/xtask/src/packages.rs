@@ -1,0 +1,73 @@
+//! Programs that tests call, and the Debian packages they come in.
+
+use std::{
+    env,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+/// A program from outside the Rust toolchain.
+struct Package {
+    /// Executable looked up in `PATH`.
+    program: &'static str,
+    /// Debian package that holds it.
+    debian: &'static str,
+    /// Why a test calls it.
+    purpose: &'static str,
+}
+
+/// Every such program; a test that needs another adds a line.
+const PACKAGES: &[Package] =
+    &[Package { program: "python3", debian: "python3", purpose: "second reader of JSON outputs" }];
+
+/// Installs what is missing when run as root with `apt-get` at hand, and names what stays missing.
+///
+/// Returns whether all is present.
+pub fn provide() -> bool {
+    if missing().is_empty() {
+        return true;
+    }
+    if is_root() && is_in_path("apt-get") {
+        install(&missing());
+    }
+    for package in missing() {
+        println!(
+            "missing  {} ({}): apt-get install {}",
+            package.program, package.purpose, package.debian
+        );
+    }
+    missing().is_empty()
+}
+
+fn missing() -> Vec<&'static Package> {
+    PACKAGES.iter().filter(|package| !is_in_path(package.program)).collect()
+}
+
+fn install(packages: &[&Package]) {
+    let names: Vec<&str> = packages.iter().map(|package| package.debian).collect();
+    let apt_get = |args: &[&str]| {
+        Command::new("apt-get")
+            .args(args)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    };
+    println!("install  {}", names.join(" "));
+    let wanted = [&["install", "--yes", "--no-install-recommends"], &names[..]].concat();
+    // Package lists are often absent in a container: fetch them only then.
+    if !apt_get(&wanted) && apt_get(&["update"]) {
+        apt_get(&wanted);
+    }
+}
+
+fn is_in_path(program: &str) -> bool {
+    let Some(path) = env::var_os("PATH") else { return false };
+    env::split_paths(&path).any(|folder| Path::new(&folder).join(program).is_file())
+}
+
+fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output();
+    output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
