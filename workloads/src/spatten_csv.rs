@@ -47,7 +47,11 @@ pub fn read(file: &str, name: &str, reader: impl Read) -> Result<Workload, Trace
     read_lines(Lines::new(file, reader, MAX_LINE)?, name)
 }
 
-pub(crate) fn read_lines(mut lines: Lines<'_>, name: &str) -> Result<Workload, TraceError> {
+pub(crate) fn read_lines(lines: Lines<'_>, name: &str) -> Result<Workload, TraceError> {
+    read_at_most(limits::REQUESTS, lines, name)
+}
+
+fn read_at_most(most: u64, mut lines: Lines<'_>, name: &str) -> Result<Workload, TraceError> {
     lines.set_limit(MAX_LINE);
     let file = lines.file().to_owned();
     let columns = match lines.next_line()? {
@@ -59,7 +63,7 @@ pub(crate) fn read_lines(mut lines: Lines<'_>, name: &str) -> Result<Workload, T
     let mut configuration = None;
     let mut cut_last = false;
     while let Some(line) = lines.next_line()? {
-        let row = Row { file: &file, line, columns: &columns };
+        let row = Row { file: &file, line, columns: &columns, cells: cells(line.text).collect() };
         if configuration.is_some() {
             let problem = Problem::Syntax {
                 what: "a row after the configuration line".to_owned(),
@@ -71,8 +75,8 @@ pub(crate) fn read_lines(mut lines: Lines<'_>, name: &str) -> Result<Workload, T
             configuration = Some(text);
             continue;
         }
-        if checker.count() >= limits::REQUESTS {
-            return Err(row.error(Problem::TooMany { limit: limits::REQUESTS }, 0));
+        if checker.count() >= most {
+            return Err(row.error(Problem::TooMany { limit: most }, 0));
         }
         let request = row.request()?;
         checker
@@ -189,12 +193,14 @@ struct Row<'a> {
     file: &'a str,
     line: Line<'a>,
     columns: &'a Columns,
+    /// With their byte offsets.
+    cells: Vec<(usize, &'a str)>,
 }
 
 impl Row<'_> {
     /// The configuration, if this line is one: text in the first cell and nothing in the others.
     fn configuration(&self) -> Option<String> {
-        let mut cells = cells(self.line.text).map(|(_, cell)| cell);
+        let mut cells = self.cells.iter().map(|(_, cell)| *cell);
         let first = cells.next()?;
         let text = first.starts_with(|c: char| c.is_alphabetic());
         let known = COLUMNS.contains(&first);
@@ -202,7 +208,7 @@ impl Row<'_> {
     }
 
     fn request(&self) -> Result<Request, TraceError> {
-        let found = cells(self.line.text).count();
+        let found = self.cells.len();
         if found != self.columns.count {
             return Err(self.wrong_count(found));
         }
@@ -239,7 +245,7 @@ impl Row<'_> {
 
     fn cell(&self, column: &'static str) -> (usize, &str) {
         let slot = COLUMNS.iter().position(|name| *name == column).unwrap_or(0);
-        cells(self.line.text).nth(self.columns.position[slot]).unwrap_or((0, ""))
+        self.cells.get(self.columns.position[slot]).copied().unwrap_or((0, ""))
     }
 
     fn whole(&self, column: &'static str) -> Result<u32, TraceError> {
@@ -290,7 +296,7 @@ impl Row<'_> {
             let error = self.error(what, end);
             return if self.line.terminated { error } else { error.help("get the file again") };
         }
-        let offset = cells(self.line.text).nth(count).map_or(end, |(offset, _)| offset);
+        let offset = self.cells.get(count).map_or(end, |(offset, _)| *offset);
         let what = format!("the row has {found} cells");
         self.error(
             Problem::Syntax { what, expected: format!("{count} cells, as in the header") },
@@ -346,5 +352,22 @@ fn column_of(field: &str) -> &'static str {
         "requant" => "if_requant",
         "token_topk" => "topk",
         _ => "iteration_id",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_row_beyond_the_bound_is_refused_with_its_line() {
+        let row =
+            |head: u32| format!("0,0,{head},8,9,9,-1,-1,-1,False,-1,9,-1,False,False,False,-1");
+        let text = format!("{}\n{}\n{}\n{}\n", COLUMNS.join(","), row(0), row(1), row(2));
+        let read = |most| read_at_most(most, Lines::new("f", text.as_bytes(), MAX_LINE)?, "f");
+        assert_eq!(read(3).unwrap().requests.len(), 3);
+        let error = read(2).unwrap_err();
+        assert!(matches!(error.problem, Problem::TooMany { limit: 2 }), "{error}");
+        assert_eq!(error.place.line, Some(4));
     }
 }

@@ -171,7 +171,7 @@ impl fmt::Display for Summary {
         line("keys", self.keys.to_string())?;
         line("values", self.values.to_string())?;
         let reduction = self.dense_macs as f64 / self.macs.max(1) as f64;
-        let macs = format!("{} of {} dense ({reduction:.2}x less)", self.macs, self.dense_macs);
+        let macs = format!("{}; dense {}, {reduction:.2} times that", self.macs, self.dense_macs);
         line("MACs", macs)?;
         line("keys kept", format!("1 in {:.2}", self.token_reduction))?;
         line("values kept", format!("1 in {:.2}", self.value_reduction))?;
