@@ -17,7 +17,7 @@ pub mod limits {
     pub const INDEX: u32 = 1 << 12;
     /// Head dimension.
     pub const HEAD_DIM: u32 = 1 << 12;
-    /// Storage width [bits].
+    /// Storage width \[bits\].
     pub const BITS: u32 = 32;
 }
 

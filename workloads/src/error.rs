@@ -39,7 +39,7 @@ pub enum Problem {
     /// A line beyond the bound of the format.
     #[error("the line is longer than {limit} bytes: expected one request per line")]
     LineTooLong {
-        /// The bound [bytes].
+        /// The bound \[bytes\].
         limit: usize,
     },
     /// More requests than a workload may hold.

@@ -7,7 +7,7 @@
 //! * [`spatten_csv`]: importer for the csv traces released with SpAtten.
 //! * [`preset`]: named workloads generated from published facts.
 //! * [`Summary`]: what a workload amounts to.
-//! * [`file`]: the only module that touches the file system.
+//! * [`mod@file`]: the only module that touches the file system.
 //!
 //! Nothing here knows a machine. Every reader works in bounded memory and answers malformed input
 //! with an error that names the place; see [`TraceError`].

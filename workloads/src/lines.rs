@@ -30,7 +30,7 @@ pub(crate) struct Lines<'r> {
 }
 
 impl<'r> Lines<'r> {
-    /// Looks at the first bytes to tell gzip from plain text. `limit` bounds a line [bytes].
+    /// Looks at the first bytes to tell gzip from plain text. `limit` bounds a line \[bytes\].
     pub(crate) fn new(
         file: &str,
         mut reader: impl Read + 'r,
@@ -68,7 +68,7 @@ impl<'r> Lines<'r> {
         Ok(available.first().copied())
     }
 
-    /// Changes the bound of the lines to come [bytes].
+    /// Changes the bound of the lines to come \[bytes\].
     pub(crate) fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
     }

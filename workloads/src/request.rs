@@ -15,16 +15,16 @@ pub enum Phase {
 /// Storage widths of one request. `None` means unquantised in the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Widths {
-    /// Query [bits].
+    /// Query \[bits\].
     #[serde(rename = "query_bits", skip_serializing_if = "Option::is_none")]
     pub query: Option<u32>,
-    /// Key, the part that is always read [bits].
+    /// Key, the part that is always read \[bits\].
     #[serde(rename = "key_bits", skip_serializing_if = "Option::is_none")]
     pub key: Option<u32>,
-    /// Key bits below those, read only on a refetch [bits]; 0 where there are none.
+    /// Key bits below those, read only on a refetch \[bits\]; 0 where there are none.
     #[serde(rename = "key_lsb_bits", skip_serializing_if = "is_zero")]
     pub key_lsb: u32,
-    /// Value [bits].
+    /// Value \[bits\].
     #[serde(rename = "value_bits", skip_serializing_if = "Option::is_none")]
     pub value: Option<u32>,
 }

@@ -14,7 +14,7 @@ use crate::lines::{Line, Lines};
 use crate::suggest::nearest;
 use crate::{Checker, Phase, Request, Widths, Workload, limits};
 
-/// Longest line [bytes].
+/// Longest line \[bytes\].
 pub const MAX_LINE: usize = 4096;
 
 /// Columns of the released traces, in their order there.

@@ -1,5 +1,7 @@
 //! Malformed SpAtten csv files: each gives an error that names the place.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail loudly")]
+
 use std::io::Read;
 
 use attelier_workloads::spatten_csv::{COLUMNS, MAX_LINE, read};

@@ -1,5 +1,7 @@
 //! Malformed traces of our own format: each gives an error that names the place.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail loudly")]
+
 use std::io::Write;
 
 use attelier_workloads::trace::{

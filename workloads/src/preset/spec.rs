@@ -55,12 +55,12 @@ pub(super) struct Model {
     pub layers: u32,
     pub heads: u32,
     pub head_dim: u32,
-    /// Longest context [tokens].
+    /// Longest context \[tokens\].
     pub positions: u32,
     pub note: Note,
 }
 
-/// Storage widths [bits].
+/// Storage widths \[bits\].
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StoredWidths {

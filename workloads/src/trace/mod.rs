@@ -21,9 +21,9 @@ pub use writer::{TraceWriter, write_workload};
 pub const FORMAT: &str = "attelier-trace";
 /// Version this crate reads and writes.
 pub const VERSION: u32 = 1;
-/// Longest header, and longest line of a trace that carries counts only [bytes].
+/// Longest header, and longest line of a trace that carries counts only \[bytes\].
 pub const MAX_LINE: usize = 1 << 16;
-/// Longest line of a trace that carries tensors [bytes].
+/// Longest line of a trace that carries tensors \[bytes\].
 pub const MAX_TENSOR_LINE: usize = 1 << 28;
 
 /// What a trace carries.
