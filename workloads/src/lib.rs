@@ -1,3 +1,35 @@
 //! What must be computed: traces, importers and workload presets.
+//!
+//! * [`Request`]: the queries of one head of one layer against its keys and values, counts only.
+//! * [`Workload`]: an ordered list of requests with its provenance; [`Workload::check`] holds the
+//!   rules every source obeys.
+//! * [`trace`]: our own format, JSON Lines with or without tensors, plain or gzip.
+//! * [`spatten_csv`]: importer for the csv traces released with SpAtten.
+//! * [`preset`]: named workloads generated from published facts.
+//! * [`Summary`]: what a workload amounts to.
+//! * [`mod@file`]: the only module that touches the file system.
+//!
+//! Nothing here knows a machine. Every reader works in bounded memory and answers malformed input
+//! with an error that names the place; see [`TraceError`].
 
+mod check;
+pub mod error;
+pub mod file;
+mod lines;
+pub mod preset;
 pub mod request;
+pub mod spatten_csv;
+pub mod suggest;
+pub mod summary;
+pub mod tensor;
+pub mod trace;
+pub mod workload;
+
+pub use check::{Checker, Fault, limits};
+pub use error::{Problem, TraceError};
+pub use file::open;
+pub use preset::{Knobs, PresetError, list, load, load_with};
+pub use request::{Phase, Request, Widths};
+pub use summary::{Summary, summarise};
+pub use tensor::Tensor;
+pub use workload::{Workload, WorkloadError};
