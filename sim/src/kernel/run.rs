@@ -18,7 +18,8 @@ pub trait Machine {
     fn tick(&mut self, now: Cycle);
     /// Cycles after `now` that may repeat it; [`FOREVER`] if nothing will ever change.
     fn steady(&self, now: Cycle) -> u64;
-    /// Repeats cycle `now` at most `n` times; returns how often.
+    /// Repeats cycle `now` at most `n` times; returns how often. Must not leap beyond the cycle in
+    /// which the machine is done.
     fn leap(&mut self, now: Cycle, n: u64) -> u64;
     /// Whether all work is finished.
     fn done(&self) -> bool;
@@ -55,5 +56,8 @@ pub fn run<M: Machine>(
         let leapt = if mode == Mode::Jump && steady > 0 { machine.leap(now, steady) } else { 0 };
         now = now + leapt + 1;
         after(machine, now);
+        if leapt > 0 && machine.done() {
+            return Ok(now.0);
+        }
     }
 }

@@ -24,6 +24,8 @@ impl Plane {
 struct Slot {
     lines: u32,
     groups: [u32; 3],
+    /// Groups that a fetch will still write: padding can arrive after the last read.
+    outstanding: u32,
     released: bool,
 }
 
@@ -62,8 +64,14 @@ impl LineSram {
     pub fn allocate(&mut self, lines: u32) -> u64 {
         assert!(self.can_allocate(lines), "the controller asks first");
         self.used += lines;
-        self.slots.push_back(Slot { lines, groups: [0; 3], released: false });
+        self.slots.push_back(Slot { lines, groups: [0; 3], outstanding: 0, released: false });
         self.first + self.slots.len() as u64 - 1
+    }
+
+    /// Announces a fetch of `groups` groups into `slot`; it keeps its lines until they have come.
+    pub fn expect(&mut self, slot: u64, groups: u32) {
+        let at = self.position(slot);
+        self.slots[at].outstanding += groups;
     }
 
     /// Groups of `plane` that slot `slot` holds in this cycle.
@@ -87,8 +95,8 @@ impl LineSram {
         if let Some((slot, plane, groups)) = self.staged_fill.take() {
             let at = self.position(slot);
             self.slots[at].groups[plane as usize] += groups;
-        }
-        if self.staged_release.is_empty() {
+            self.slots[at].outstanding -= groups;
+        } else if self.staged_release.is_empty() {
             return;
         }
         for slot in std::mem::take(&mut self.staged_release) {
@@ -96,7 +104,7 @@ impl LineSram {
             assert!(!self.slots[at].released, "slot {slot} is released once");
             self.slots[at].released = true;
         }
-        while self.slots.front().is_some_and(|slot| slot.released) {
+        while self.slots.front().is_some_and(|slot| slot.released && slot.outstanding == 0) {
             self.used -= self.slots.pop_front().map_or(0, |slot| slot.lines);
             self.first += 1;
         }
@@ -125,9 +133,24 @@ mod tests {
     }
 
     #[test]
+    fn lines_are_kept_until_the_last_fetched_group_has_come() {
+        let mut sram = LineSram::new(8);
+        let slot = sram.allocate(8);
+        sram.expect(slot, 2);
+        sram.fill(slot, Plane::Msb, 1);
+        sram.release(slot);
+        sram.commit();
+        assert!(!sram.can_allocate(8));
+        sram.fill(slot, Plane::Msb, 1);
+        sram.commit();
+        assert!(sram.can_allocate(8));
+    }
+
+    #[test]
     fn a_fill_is_visible_in_the_next_cycle() {
         let mut sram = LineSram::new(8);
         let slot = sram.allocate(4);
+        sram.expect(slot, 2);
         sram.fill(slot, Plane::Msb, 2);
         assert_eq!(sram.filled(slot, Plane::Msb), 0);
         sram.commit();

@@ -106,12 +106,13 @@ impl Softmax {
             }
         }
         self.park(now);
-        self.saw_scores = scores.level() > 0;
+        let front = scores.front().map(|(pass, _)| pass);
+        self.saw_scores = front.is_some();
         self.entered = room && self.saw_scores;
         if self.entered {
             self.enter(now, scores);
         }
-        self.record(scores);
+        self.record(front);
     }
 
     fn leave(&mut self, now: Cycle, probabilities: &mut Stream<Pass>, log: &mut EventLog) {
@@ -151,17 +152,15 @@ impl Softmax {
         }
     }
 
-    fn record(&mut self, scores: &Stream<Pass>) {
-        let job = match (self.parked.front(), scores.front()) {
-            (Some(parked), _) => parked.pass.job_id(),
-            (None, Some((pass, _))) => pass.job_id(),
-            (None, None) => None,
-        };
+    /// Records the cycle; `front` is the pass whose scores were visible in it.
+    fn record(&mut self, front: Option<Pass>) {
+        let job = self.parked.front().map(|parked| parked.pass).or(front);
+        let job = job.and_then(|pass| pass.job_id());
         let beats = u64::from(self.entered) + u64::from(self.divided);
         let work = self.occupied() > 0 || self.divide.in_flight() > 0;
         let state = if beats > 0 {
             UnitState::Busy
-        } else if scores.level() > 0 {
+        } else if self.saw_scores {
             UnitState::Blocked
         } else if work {
             UnitState::Starved

@@ -2,9 +2,10 @@
 //!
 //! Three stages, one pass each: *fill* one of two buffers with the rows that arrive, *run* the
 //! quick-select rounds, *filter* the buffered copy in a second pass and hand the survivors on,
-//! packed. Value indices go to the fetcher when the filter has finished, so the value fetch is a
-//! coarse pipeline stage of its own (SpAtten sections III-C, IV-A and IV-B). Passes that keep all
-//! their values go around the engine.
+//! packed. The value indices go to the fetcher when all of them are known, so the value fetch is a
+//! coarse pipeline stage of its own (SpAtten sections III-C, IV-A and IV-B); they have a FIFO of
+//! their own and are complete after one pass even if the probabilities wait for the PxV array.
+//! Passes that keep all their values go around the engine.
 
 use std::collections::VecDeque;
 
@@ -89,6 +90,8 @@ struct Filter {
     selection: Selection,
     step: u32,
     emitted: usize,
+    /// Cycle in which the last index is found.
+    indices_at: Cycle,
 }
 
 impl Filter {
@@ -195,7 +198,8 @@ impl TopKValue {
                 start: fill.start,
                 end: now + 1,
             });
-            self.filter = Some(Filter { fill, selection, step: 0, emitted: 0 });
+            let indices_at = now + u64::from(selection.steps);
+            self.filter = Some(Filter { fill, selection, step: 0, emitted: 0, indices_at });
             self.changed = true;
         }
         if run_free && let Some(fill) = self.filled.pop_front() {
@@ -220,6 +224,10 @@ impl TopKValue {
     ) {
         self.filter_did = FilterDid::Nothing;
         let Some(filter) = &mut self.filter else { return };
+        if filter.indices_at == now {
+            needs_values.push(filter.fill.pass);
+            self.changed = true;
+        }
         if !filter.emits_next() {
             self.filter_did = FilterDid::Read;
         } else if out.can_push() {
@@ -234,7 +242,6 @@ impl TopKValue {
         filter.step += 1;
         if filter.step == filter.selection.steps {
             let Fill { pass, start, .. } = filter.fill;
-            needs_values.push(pass);
             log.add(Span {
                 unit: "topk_value",
                 what: "filter",
@@ -324,7 +331,11 @@ impl TopKValue {
             }
             _ => 0,
         };
-        run.min(filter)
+        let indices = self.filter.as_ref().map_or(FOREVER, |filter| match filter.indices_at {
+            at if at > now => at.since(now) - 1,
+            _ => FOREVER,
+        });
+        run.min(filter).min(indices)
     }
 
     /// Repeats a cycle `n` times.

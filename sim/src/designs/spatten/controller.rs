@@ -28,7 +28,7 @@ use crate::units::topk_token::TokenSelection;
 #[derive(Debug, Clone)]
 struct Progress {
     key_slot: u64,
-    value_slot: u64,
+    value_slot: Option<u64>,
     values_asked: bool,
     undecided: u32,
     unfinished: u32,
@@ -95,6 +95,11 @@ pub struct Controller {
     pub recomputed: u64,
     params: Params,
     keys_per_line: u32,
+    /// Whether a job gets its value lines when it is admitted. Otherwise it gets them with its
+    /// first decided pass, in the order in which PxV needs them. A fused job can hold lines while
+    /// its second head is still recomputed behind jobs that wait for lines: without reservation
+    /// that is a deadlock.
+    reserves_values: bool,
     next_job: usize,
     in_flight: u32,
     gate: Gate,
@@ -127,13 +132,14 @@ pub struct Ports<'a, M> {
 
 impl Controller {
     /// A controller with these parameters.
-    pub fn new(params: &Params, keys_per_line: u32) -> Self {
+    pub fn new(params: &Params, keys_per_line: u32, jobs: &[Job]) -> Self {
         Self {
             activity: Activity::new("controller"),
             jobs_done: 0,
             recomputed: 0,
             params: params.clone(),
             keys_per_line,
+            reserves_values: jobs.iter().any(|job| job.heads > 1),
             next_job: 0,
             in_flight: 0,
             gate: Gate::Open,
@@ -151,7 +157,7 @@ impl Controller {
 
     /// Value slot of a job, once it has one.
     pub fn value_slot(&self, job: u32) -> Option<u64> {
-        self.progress.get(&job).map(|progress| progress.value_slot)
+        self.progress.get(&job).and_then(|progress| progress.value_slot)
     }
 
     /// Survivors of the first head of a job that was selected, as positions among its keys.
@@ -179,7 +185,7 @@ impl Controller {
             self.on_selected();
             actions += 1;
         }
-        if !ports.links.needs_values.is_empty() {
+        if self.can_fetch_values(ports.jobs, ports.links, ports.values) {
             self.fetch_values(ports);
             actions += 1;
         }
@@ -223,7 +229,7 @@ impl Controller {
             || !links.verdicts.is_empty()
             || !links.finished.is_empty()
             || !links.selected.is_empty()
-            || !links.needs_values.is_empty()
+            || self.can_fetch_values(jobs, links, values)
             || self.can_order_selections(jobs, accumulated)
             || self.can_issue(links)
             || self.can_admit(jobs, keys, values);
@@ -249,6 +255,7 @@ impl Controller {
         }
         self.recomputed += 1;
         let slot = progress.key_slot;
+        ports.keys.expect(slot, job.key_vectors.div_ceil(self.keys_per_line));
         ports.fetcher.command(lsb_command(id, job, head, slot, self.keys_per_line));
         let pass = Pass { attempt: 1, ..verdict.pass };
         let rows = job.key_rows;
@@ -260,7 +267,7 @@ impl Controller {
         let progress = self.progress.get_mut(&pass.job).expect("a finished pass was inside");
         progress.unfinished -= 1;
         if progress.unfinished == 0 {
-            values.release(progress.value_slot);
+            values.release(progress.value_slot.expect("a finished job had values"));
             self.progress.remove(&pass.job);
             self.survivors.remove(&pass.job);
             self.jobs_done += 1;
@@ -274,6 +281,14 @@ impl Controller {
         };
     }
 
+    fn can_fetch_values(&self, jobs: &[Job], links: &Links, values: &LineSram) -> bool {
+        let Some(pass) = links.needs_values.front() else { return false };
+        let Some(progress) = self.progress.get(&pass.job) else { return true };
+        progress.values_asked
+            || progress.value_slot.is_some()
+            || values.can_allocate(jobs[pass.job as usize].value_lines)
+    }
+
     fn fetch_values<M: Memory>(&mut self, ports: &mut Ports<'_, M>) {
         let Some(pass) = ports.links.needs_values.pop() else { return };
         let Some(progress) = self.progress.get_mut(&pass.job) else { return };
@@ -282,7 +297,8 @@ impl Controller {
         }
         progress.values_asked = true;
         let job = &ports.jobs[pass.job as usize];
-        let slot = progress.value_slot;
+        let lines = job.value_lines;
+        let slot = *progress.value_slot.get_or_insert_with(|| ports.values.allocate(lines));
         let indices = match (self.survivors.get(&pass.job), &job.key_indices) {
             (Some(kept), Indices::From(first)) if job.phase == Phase::Decode => {
                 Indices::List(kept.iter().map(|at| first + at).collect())
@@ -292,6 +308,7 @@ impl Controller {
             }
             (_, all) => all.clone(),
         };
+        ports.values.expect(slot, job.value_vectors.div_ceil(self.keys_per_line));
         ports.fetcher.command(Command {
             job: pass.job,
             kind: StreamKind::Value,
@@ -338,7 +355,7 @@ impl Controller {
             && self.gate == Gate::Open
             && self.in_flight < self.params.jobs_in_flight
             && keys.can_allocate(job.key_lines)
-            && values.can_allocate(job.value_lines)
+            && (!self.reserves_values || values.can_allocate(job.value_lines))
     }
 
     fn admit<M: Memory>(&mut self, ports: &mut Ports<'_, M>) {
@@ -350,12 +367,14 @@ impl Controller {
             id,
             Progress {
                 key_slot: slot,
-                value_slot: ports.values.allocate(job.value_lines),
+                value_slot: self.reserves_values.then(|| ports.values.allocate(job.value_lines)),
                 values_asked: false,
                 undecided: passes,
                 unfinished: passes,
             },
         );
+        let groups = job.key_vectors.div_ceil(self.keys_per_line);
+        ports.keys.expect(slot, groups);
         ports.fetcher.command(Command {
             job: id,
             kind: StreamKind::Key,
@@ -369,6 +388,7 @@ impl Controller {
         });
         if job.eager_lsb {
             for head in 0..job.heads {
+                ports.keys.expect(slot, groups);
                 ports.fetcher.command(lsb_command(id, job, head, slot, self.keys_per_line));
             }
         }

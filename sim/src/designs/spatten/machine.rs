@@ -128,7 +128,7 @@ impl<'a, M: Memory> SpattenMachine<'a, M> {
         let softmax_out = params.softmax.divide_cycles + params.softmax.quantise_cycles;
         Self {
             jobs,
-            controller: Controller::new(&params.controller, params.qk_array.keys_per_line),
+            controller: Controller::new(&params.controller, params.qk_array.keys_per_line, jobs),
             fetcher: QkvFetcher::new(&params.qkv_fetcher, &params.memory, converter, memory),
             keys: LineSram::new(params.key_sram.lines),
             values: LineSram::new(params.value_sram.lines),
@@ -372,6 +372,9 @@ impl<M: Memory> Machine for SpattenMachine<'_, M> {
                 self.tick_fetcher(now + leapt);
                 self.commit_fills();
                 self.note_states(now + leapt);
+                if self.fetcher.is_idle() {
+                    break;
+                }
             }
         }
         if leapt > 0 {

@@ -147,7 +147,7 @@ pub fn plan(
     let mut jobs = Vec::new();
     let mut at = 0;
     while at < requests.len() {
-        let job = planner.job(at)?;
+        let job = planner.job(at, jobs.len() as u32)?;
         at += usize::from(job.heads);
         jobs.push(job);
     }
@@ -213,12 +213,12 @@ impl<'a> Planner<'a> {
         Ok(Self { params, requests, seeded, layout, lfsr, survivors: None, queries: 0 })
     }
 
-    fn job(&mut self, at: usize) -> Result<Job, PlanError> {
+    fn job(&mut self, at: usize, number: u32) -> Result<Job, PlanError> {
         let request = &self.requests[at];
         self.check(at, request)?;
         let (key, value) = self.profiles(at, request)?;
         let heads = if self.fuses(at, key, value) { 2 } else { 1 };
-        let barrier = self.barrier(at);
+        let barrier = self.barrier(at, number);
         let key_indices = self.key_indices(at, request);
 
         let params = self.params;
@@ -341,12 +341,11 @@ impl<'a> Planner<'a> {
             && (next.sentence_length, next.head_dim) == (request.sentence_length, request.head_dim)
     }
 
-    /// The selections between request `at` and the one before it.
-    fn barrier(&mut self, at: usize) -> Option<Barrier> {
+    /// The selections between request `at`, the first of job number `job`, and the one before it.
+    fn barrier(&mut self, at: usize, job: u32) -> Option<Barrier> {
         let before = at.checked_sub(1).map(|before| &self.requests[before])?;
         let request = &self.requests[at];
         let mut barrier = Barrier::default();
-        let job = at as u32;
         if let Some(kept) = before.token_topk {
             let next_iteration = request.iteration != before.iteration;
             let candidates = if next_iteration { before.sentence_length } else { before.keys };

@@ -1,0 +1,73 @@
+//! Leaping over steady cycles changes nothing, and neither does the order of units in a cycle.
+
+mod common;
+
+use attelier_sim::designs::spatten::{Options, SimError, UNITS, simulate};
+use attelier_sim::kernel::run::Mode;
+use attelier_sim::observe::{Observer, UnitState};
+use attelier_sim::result::RunResult;
+use common::{Design, designs};
+use proptest::prelude::*;
+
+/// Everything an observer is told.
+#[derive(Debug, Default, PartialEq)]
+struct Recorder {
+    states: Vec<(u64, usize, UnitState, Option<u64>)>,
+    spans: Vec<(usize, String, u64, u64)>,
+    end: u64,
+}
+
+impl Observer for Recorder {
+    fn state(&mut self, cycle: u64, unit: usize, state: UnitState, job: Option<u64>) {
+        self.states.push((cycle, unit, state, job));
+    }
+    fn span(&mut self, unit: usize, what: &str, start: u64, end: u64) {
+        self.spans.push((unit, what.to_string(), start, end));
+    }
+    fn end(&mut self, cycle: u64) {
+        self.end = cycle;
+    }
+}
+
+fn run(design: &Design, options: Options) -> Result<(RunResult, Recorder), SimError> {
+    let mut recorder = Recorder::default();
+    let result = simulate(&design.params, &design.requests, options, &mut recorder)?;
+    // Units of one cycle are noted in a fixed order, whatever order they were evaluated in.
+    Ok((result, recorder))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn jumping_equals_every_cycle(
+        design in designs(),
+        seed in 0u64..1000,
+        order in Just(std::array::from_fn::<usize, UNITS, _>(|i| i).to_vec()).prop_shuffle(),
+    ) {
+        let options = Options { seed, ..Options::default() };
+        let (jump, jump_events) = run(&design, options).expect("a legal design");
+        let slow = Options { mode: Mode::EveryCycle, ..options };
+        let (every, every_events) = run(&design, slow).expect("a legal design");
+        prop_assert_eq!(&jump, &every);
+        prop_assert_eq!(&jump_events.states, &every_events.states);
+        prop_assert_eq!(&jump_events.spans, &every_events.spans);
+        prop_assert_eq!(jump_events.end, every_events.end);
+
+        let order: [usize; UNITS] = order.try_into().expect("a permutation of the units");
+        let (shuffled, events) = run(&design, Options { order: Some(order), ..slow })
+            .expect("a legal design");
+        prop_assert_eq!(&shuffled, &every);
+        prop_assert_eq!(&events.states, &every_events.states);
+    }
+
+    /// Nobody looking is no reason to run differently.
+    #[test]
+    fn watching_changes_nothing(design in designs()) {
+        let (watched, _) = run(&design, Options::default()).expect("a legal design");
+        let unwatched = simulate(
+            &design.params, &design.requests, Options::default(), &mut attelier_sim::observe::Nobody,
+        );
+        prop_assert_eq!(Ok(watched), unwatched);
+    }
+}
