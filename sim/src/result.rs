@@ -1,5 +1,7 @@
 //! What a run measures.
 
+use crate::units::qkv_fetcher::StreamKind;
+
 /// Result of one simulation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunResult {
@@ -32,6 +34,20 @@ pub struct Traffic {
     pub value_bytes: u64,
     /// Read transactions.
     pub reads: u64,
+}
+
+impl Traffic {
+    /// Counts `count` transactions of `bytes` each.
+    pub fn add(&mut self, kind: StreamKind, count: u32, bytes: u32) {
+        self.reads += u64::from(count);
+        let stream = match kind {
+            StreamKind::Query => &mut self.query_bytes,
+            StreamKind::Key => &mut self.key_bytes,
+            StreamKind::KeyLsb => &mut self.key_lsb_bytes,
+            StreamKind::Value => &mut self.value_bytes,
+        };
+        *stream += u64::from(count) * u64::from(bytes);
+    }
 }
 
 /// Activity of one unit.

@@ -38,10 +38,27 @@ pub struct Conversion {
     pub group_bytes: u64,
     /// Lines of one group.
     pub lines_per_group: u32,
+    /// Groups that the write port takes per cycle; set by [`BitwidthConverter::expect`].
+    pub groups_per_cycle: u32,
     /// Bytes that have not come from memory yet [B].
     pub expected: u64,
     /// Bytes in the realign buffer [B].
     pub buffered: u64,
+}
+
+impl Conversion {
+    /// Groups that can leave: at most as many as the write port takes, and a partial one only at
+    /// the end of the command.
+    fn available(&self) -> u32 {
+        let mut groups = 0;
+        let mut bytes = self.group_bytes;
+        while groups < self.groups_per_cycle && bytes <= self.buffered {
+            groups += 1;
+            bytes += self.group_bytes;
+        }
+        let rest = self.expected == 0 && bytes - self.group_bytes < self.buffered;
+        groups + u32::from(rest && groups < self.groups_per_cycle)
+    }
 }
 
 /// Groups written in one cycle.
@@ -61,6 +78,8 @@ pub struct BitwidthConverter {
     lines_per_cycle: u32,
     capacity: u64,
     buffered: u64,
+    /// The command whose data leave, and those behind it.
+    current: Option<Conversion>,
     queue: VecDeque<Conversion>,
 }
 
@@ -72,13 +91,18 @@ impl BitwidthConverter {
             lines_per_cycle: params.lines_per_cycle,
             capacity: u64::from(params.buffer_bytes),
             buffered: 0,
+            current: None,
             queue: VecDeque::new(),
         }
     }
 
     /// Announces the data of a command; commands deliver in this order.
     pub fn expect(&mut self, conversion: Conversion) {
-        self.queue.push_back(conversion);
+        let groups_per_cycle = (self.lines_per_cycle / conversion.lines_per_group).max(1);
+        self.queue.push_back(Conversion { groups_per_cycle, ..conversion });
+        if self.current.is_none() {
+            self.current = self.queue.pop_front();
+        }
     }
 
     /// Whether a row of `bytes` fits.
@@ -88,9 +112,8 @@ impl BitwidthConverter {
 
     /// Takes a row of `bytes` of the oldest command that still expects data.
     pub fn accept(&mut self, bytes: u64) {
-        let conversion = self
-            .queue
-            .iter_mut()
+        let mut announced = self.current.iter_mut().chain(&mut self.queue);
+        let conversion = announced
             .find(|conversion| conversion.expected > 0)
             .expect("data arrive only for announced commands");
         conversion.expected -= bytes;
@@ -100,29 +123,22 @@ impl BitwidthConverter {
 
     /// Whether nothing is expected or buffered.
     pub fn is_idle(&self) -> bool {
-        self.queue.is_empty()
+        self.current.is_none()
     }
 
     /// Groups that can leave in the next cycle.
     pub fn available(&self) -> u32 {
-        let Some(front) = self.queue.front() else { return 0 };
-        let whole = if front.expected == 0 {
-            front.buffered.div_ceil(front.group_bytes)
-        } else {
-            front.buffered / front.group_bytes
-        };
-        let port = (self.lines_per_cycle / front.lines_per_group).max(1);
-        u32::try_from(whole).unwrap_or(u32::MAX).min(port)
+        self.current.as_ref().map_or(0, Conversion::available)
     }
 
     /// Evaluates cycle `now`.
     pub fn tick(&mut self, now: Cycle, log: &mut EventLog) -> Option<Delivery> {
-        let groups = self.available();
-        let Some(front) = self.queue.front_mut() else {
+        let Some(front) = &mut self.current else {
             self.activity.record(UnitState::Idle, 0, None);
             return None;
         };
         let job = Some(u64::from(front.job));
+        let groups = front.available();
         if groups == 0 {
             self.activity.record(UnitState::Starved, 0, job);
             return None;
@@ -136,7 +152,7 @@ impl BitwidthConverter {
             let unit = "qkv_fetcher";
             let Conversion { what, job, start, .. } = *front;
             log.add(Span { unit, what, job, start, end: now + 1 });
-            self.queue.pop_front();
+            self.current = self.queue.pop_front();
         }
         Some(delivery)
     }

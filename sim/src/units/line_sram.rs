@@ -94,19 +94,29 @@ impl LineSram {
     pub fn commit(&mut self) {
         if let Some((slot, plane, groups)) = self.staged_fill.take() {
             let at = self.position(slot);
-            self.slots[at].groups[plane as usize] += groups;
-            self.slots[at].outstanding -= groups;
-        } else if self.staged_release.is_empty() {
-            return;
+            let slot = &mut self.slots[at];
+            slot.groups[plane as usize] += groups;
+            slot.outstanding -= groups;
+            if slot.released {
+                self.reclaim();
+            }
         }
-        for slot in std::mem::take(&mut self.staged_release) {
-            let at = self.position(slot);
-            assert!(!self.slots[at].released, "slot {slot} is released once");
-            self.slots[at].released = true;
+        if !self.staged_release.is_empty() {
+            while let Some(slot) = self.staged_release.pop() {
+                let at = self.position(slot);
+                assert!(!self.slots[at].released, "slot {slot} is released once");
+                self.slots[at].released = true;
+            }
+            self.reclaim();
         }
-        while self.slots.front().is_some_and(|slot| slot.released && slot.outstanding == 0) {
-            self.used -= self.slots.pop_front().map_or(0, |slot| slot.lines);
+    }
+
+    fn reclaim(&mut self) {
+        let free = |slot: &Slot| slot.released && slot.outstanding == 0;
+        while let Some(slot) = self.slots.front().filter(|slot| free(slot)) {
+            self.used -= slot.lines;
             self.first += 1;
+            self.slots.pop_front();
         }
     }
 

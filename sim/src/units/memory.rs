@@ -1,7 +1,5 @@
 //! What the fetcher needs of a memory, and the ideal one.
 
-use std::collections::VecDeque;
-
 use crate::kernel::{FOREVER, clock::Cycle};
 
 /// Transactions of one fetcher row: bit `l` stands for lane `l`.
@@ -33,7 +31,10 @@ pub trait Memory {
 pub struct IdealMemory {
     channels: u64,
     latency: u64,
-    in_flight: VecDeque<(Cycle, Grant)>,
+    /// Grants in flight, a ring: `head..tail` are in use.
+    ring: Vec<(Cycle, Grant)>,
+    head: usize,
+    tail: usize,
 }
 
 impl IdealMemory {
@@ -43,35 +44,84 @@ impl IdealMemory {
         Self {
             channels: u64::MAX >> (64 - channels),
             latency: u64::from(latency.max(1)),
-            in_flight: VecDeque::new(),
+            ring: vec![(Cycle(0), Grant { row: 0, lanes: 0 }); 64],
+            head: 0,
+            tail: 0,
         }
+    }
+
+    fn at(&self, position: usize) -> usize {
+        position & (self.ring.len() - 1)
+    }
+
+    /// Doubles the ring.
+    #[cold]
+    fn grow(&mut self) {
+        let used = (self.head..self.tail).map(|position| self.ring[self.at(position)]);
+        let mut ring: Vec<_> = used.collect();
+        (self.head, self.tail) = (0, ring.len());
+        ring.resize(2 * self.ring.len(), (Cycle(0), Grant { row: 0, lanes: 0 }));
+        self.ring = ring;
     }
 }
 
 impl Memory for IdealMemory {
+    #[inline]
     fn ready(&self, _now: Cycle) -> u64 {
         self.channels
     }
 
+    #[inline]
     fn issue(&mut self, now: Cycle, grant: Grant, _address: &dyn Fn(u32) -> u64) {
-        self.in_flight.push_back((now + self.latency, grant));
+        if self.tail - self.head == self.ring.len() {
+            self.grow();
+        }
+        let at = self.at(self.tail);
+        self.ring[at] = (now + self.latency, grant);
+        self.tail += 1;
     }
 
+    #[inline]
     fn arrival(&mut self, now: Cycle) -> Option<Grant> {
-        match self.in_flight.front() {
-            Some(&(due, grant)) if due <= now => {
-                self.in_flight.pop_front();
-                Some(grant)
-            }
-            _ => None,
+        let (due, grant) = self.ring[self.at(self.head)];
+        if self.head == self.tail || due > now {
+            return None;
         }
+        self.head += 1;
+        Some(grant)
     }
 
     fn quiet(&self, now: Cycle) -> u64 {
-        self.in_flight.front().map_or(FOREVER, |(due, _)| due.since(now).saturating_sub(1))
+        if self.is_idle() {
+            return FOREVER;
+        }
+        self.ring[self.at(self.head)].0.since(now).saturating_sub(1)
     }
 
     fn is_idle(&self) -> bool {
-        self.in_flight.is_empty()
+        self.head == self.tail
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_request_is_answered_once_after_the_latency() {
+        let mut memory = IdealMemory::new(4, 500);
+        let mut answered = vec![];
+        for cycle in 0..1000 {
+            if cycle < 300 {
+                let grant = Grant { row: cycle, lanes: 15 };
+                memory.issue(Cycle(cycle), grant, &|_| 0);
+            }
+            while let Some(grant) = memory.arrival(Cycle(cycle)) {
+                answered.push((cycle, grant.row));
+            }
+        }
+        let expected: Vec<_> = (0..300).map(|row| (row + 500, row)).collect();
+        assert_eq!(answered, expected);
+        assert!(memory.is_idle());
     }
 }

@@ -197,7 +197,9 @@ impl<'a, M: Memory> SpattenMachine<'a, M> {
                 values: &mut self.values,
                 accumulated: self.accumulated,
             }),
-            1 => self.tick_fetcher(now),
+            1 => {
+                self.tick_fetcher(now);
+            }
             2 => self.qk_array.tick(
                 now,
                 &mut self.links.orders,
@@ -253,8 +255,10 @@ impl<'a, M: Memory> SpattenMachine<'a, M> {
         }
     }
 
-    fn tick_fetcher(&mut self, now: Cycle) {
-        match self.fetcher.tick(now, &mut self.log) {
+    /// Evaluates the fetcher; returns whether it delivered anything.
+    fn tick_fetcher(&mut self, now: Cycle) -> bool {
+        let delivery = self.fetcher.tick(now, &mut self.log);
+        match delivery {
             Some(Delivery { target: Target::Key(slot, plane), groups }) => {
                 self.keys.fill(slot, plane, groups);
             }
@@ -266,6 +270,7 @@ impl<'a, M: Memory> SpattenMachine<'a, M> {
             }
             None => {}
         }
+        delivery.is_some()
     }
 
     /// Commits what the fetcher wrote.
@@ -276,10 +281,15 @@ impl<'a, M: Memory> SpattenMachine<'a, M> {
         self.queries += std::mem::take(&mut self.staged_queries);
     }
 
+    #[inline]
     fn note_states(&mut self, now: Cycle) {
-        if !self.log.enabled {
-            return;
+        if self.log.enabled {
+            self.note_all_states(now);
         }
+    }
+
+    #[cold]
+    fn note_all_states(&mut self, now: Cycle) {
         let mut log = std::mem::take(&mut self.log);
         for (unit, activity) in self.activities().into_iter().enumerate() {
             log.note(now, unit, activity);
@@ -357,25 +367,31 @@ impl<M: Memory> Machine for SpattenMachine<'_, M> {
 
     fn leap(&mut self, now: Cycle, n: u64) -> u64 {
         let mut leapt = 0;
+        let mut holds = self.inputs_hold(0);
         while leapt < n {
-            let holds = self.inputs_hold(leapt).min(n - leapt);
             let ended = n >= FOREVER - 1 && self.fetcher.is_idle();
             if holds == 0 || ended {
                 break;
             }
-            let quiet = self.fetcher.quiet(now + leapt).min(holds);
+            let quiet = self.fetcher.quiet(now + leapt).min(holds).min(n - leapt);
             if quiet > 0 {
                 self.fetcher.leap(quiet);
                 leapt += quiet;
-            } else {
-                leapt += 1;
-                self.tick_fetcher(now + leapt);
-                self.commit_fills();
-                self.note_states(now + leapt);
-                if self.fetcher.is_idle() {
-                    break;
-                }
+                holds -= quiet;
+                continue;
             }
+            leapt += 1;
+            let delivered = self.tick_fetcher(now + leapt);
+            if delivered {
+                self.commit_fills();
+            } else {
+                self.fetcher.commit();
+            }
+            self.note_states(now + leapt);
+            if self.fetcher.is_idle() {
+                break;
+            }
+            holds = if delivered { self.inputs_hold(leapt) } else { holds - 1 };
         }
         if leapt > 0 {
             self.follow(now, leapt);

@@ -1,0 +1,109 @@
+//! Fetch commands: which vectors, from where, to where.
+
+use std::sync::Arc;
+
+use crate::units::bitwidth_converter::Target;
+
+/// What a command reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StreamKind {
+    /// Query vectors.
+    #[default]
+    Query,
+    /// Key vectors, the part that is always read.
+    Key,
+    /// Key LSBs.
+    KeyLsb,
+    /// Value vectors.
+    Value,
+}
+
+impl StreamKind {
+    /// Number of streams.
+    pub const COUNT: usize = 4;
+
+    /// Name for observers.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::Key => "keys",
+            Self::KeyLsb => "key LSBs",
+            Self::Value => "values",
+        }
+    }
+}
+
+/// Which vectors a command reads.
+#[derive(Debug, Clone)]
+pub enum Indices {
+    /// Consecutive vectors from this one on.
+    From(u32),
+    /// These vectors; the last one stands in for padding.
+    List(Arc<[u32]>),
+}
+
+/// One fetch command.
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// Job, for observers.
+    pub job: u32,
+    /// Stream.
+    pub kind: StreamKind,
+    /// Where the data go.
+    pub target: Target,
+    /// Address of vector 0 of the plane [B], a multiple of the transaction size.
+    pub base: u64,
+    /// Stored size of one vector [B], a multiple of the transaction size.
+    pub vector_bytes: u32,
+    /// Vectors, padding included.
+    pub vectors: u32,
+    /// Vectors of one group.
+    pub vectors_per_group: u32,
+    /// Lines of one group.
+    pub lines_per_group: u32,
+    /// Which vectors.
+    pub indices: Indices,
+}
+
+impl Command {
+    /// Transactions of the whole command.
+    pub fn transactions(&self, transaction_bytes: u32) -> u64 {
+        u64::from(self.vectors) * u64::from(self.vector_bytes / transaction_bytes)
+    }
+
+    /// Byte address of transaction `t`.
+    pub fn address(&self, t: u64, transaction_bytes: u32) -> u64 {
+        let list = match &self.indices {
+            // Consecutive vectors are consecutive bytes.
+            Indices::From(first) => {
+                let start = u64::from(*first) * u64::from(self.vector_bytes);
+                return self.base + start + t * u64::from(transaction_bytes);
+            }
+            Indices::List(list) => list,
+        };
+        let per_vector = u64::from(self.vector_bytes / transaction_bytes);
+        let at = usize::try_from(t / per_vector).expect("vectors are counted in u32");
+        self.base
+            + u64::from(list[at.min(list.len() - 1)]) * u64::from(self.vector_bytes)
+            + t % per_vector * u64::from(transaction_bytes)
+    }
+
+    /// Channels of the transactions from `first` on, one per lane.
+    pub fn channels(&self, first: u64, transaction_bytes: u32, channels: u32, lanes: &mut [u8]) {
+        let per_vector = u64::from(self.vector_bytes / transaction_bytes);
+        let shift = transaction_bytes.trailing_zeros();
+        let mask = u64::from(channels - 1);
+        let mut sub = first % per_vector;
+        let mut start = self.address(first - sub, transaction_bytes) >> shift;
+        let mut vector = first / per_vector;
+        for lane in lanes {
+            *lane = ((start + sub) & mask) as u8;
+            sub += 1;
+            if sub == per_vector {
+                sub = 0;
+                vector += 1;
+                start = self.address(vector * per_vector, transaction_bytes) >> shift;
+            }
+        }
+    }
+}
