@@ -22,7 +22,7 @@ pub struct RunResult {
 }
 
 /// Bytes and transactions between machine and memory.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// Query bytes read.
     pub query_bytes: u64,
@@ -37,6 +37,16 @@ pub struct Traffic {
 }
 
 impl Traffic {
+    /// Adds `n` times what was counted since `before`.
+    pub fn repeat_since(&mut self, before: &Traffic, n: u64) {
+        let grow = |count: &mut u64, before: u64| *count += n * (*count - before);
+        grow(&mut self.query_bytes, before.query_bytes);
+        grow(&mut self.key_bytes, before.key_bytes);
+        grow(&mut self.key_lsb_bytes, before.key_lsb_bytes);
+        grow(&mut self.value_bytes, before.value_bytes);
+        grow(&mut self.reads, before.reads);
+    }
+
     /// Counts `count` transactions of `bytes` each.
     pub fn add(&mut self, kind: StreamKind, count: u32, bytes: u32) {
         self.reads += u64::from(count);

@@ -4,6 +4,9 @@ use super::clock::Cycle;
 use crate::observe::UnitState;
 use crate::result::UnitReport;
 
+/// Cycles per state and beats of one unit.
+pub type Counts = ([u64; 4], u64);
+
 /// Counters of one unit, and its state in the last evaluated cycle.
 #[derive(Debug, Clone)]
 pub struct Activity {
@@ -44,6 +47,19 @@ impl Activity {
     pub fn leap(&mut self, n: u64) {
         self.cycles[self.state as usize] += n;
         self.beats += n * self.beats_now;
+    }
+
+    /// Cycles per state and beats.
+    pub fn counts(&self) -> Counts {
+        (self.cycles, self.beats)
+    }
+
+    /// Repeats `n` times what was counted since `before`.
+    pub fn repeat_since(&mut self, before: Counts, n: u64) {
+        for (count, before) in self.cycles.iter_mut().zip(before.0) {
+            *count += n * (*count - before);
+        }
+        self.beats += n * (self.beats - before.1);
     }
 
     /// The counters.

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use super::snapshot::Snapshot;
+
 /// A two-phase queue: an item pushed in one cycle is visible in the next, a place freed in one
 /// cycle can be taken in the next.
 #[derive(Debug, Clone)]
@@ -54,6 +56,14 @@ impl<T> Fifo<T> {
     /// Visible items, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.items.iter()
+    }
+
+    /// Writes the state between two cycles; `item` writes an item.
+    pub fn snapshot(&self, to: &mut Snapshot, item: impl Fn(&T, &mut Snapshot)) {
+        to.length(self.items.len());
+        for one in &self.items {
+            item(one, to);
+        }
     }
 
     /// Ends the cycle.

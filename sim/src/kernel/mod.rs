@@ -19,7 +19,9 @@ pub mod clock;
 pub mod fifo;
 pub mod packet_pipe;
 pub mod pipe;
+pub mod recurrence;
 pub mod run;
+pub mod snapshot;
 pub mod stream;
 
 /// Answer of something that stays as it is until somebody else acts.

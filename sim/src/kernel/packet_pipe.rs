@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{FOREVER, clock::Cycle, pipe::Pipe};
+use super::{FOREVER, clock::Cycle, pipe::Pipe, snapshot::Snapshot};
 
 /// A beat that leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +74,17 @@ impl<H: Copy> PacketPipe<H> {
             _ => 0,
         };
         pipe.min(packet)
+    }
+
+    /// Writes the state; `header` writes a header.
+    pub fn snapshot(&self, to: &mut Snapshot, header: impl Fn(&H, &mut Snapshot)) {
+        self.pipe.snapshot(to);
+        to.length(self.packets.len());
+        for packet in &self.packets {
+            header(&packet.header, to);
+            to.put(packet.beats);
+            to.put(packet.index);
+        }
     }
 
     /// Repeats what happened in `now` for the `n` cycles after it.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{FOREVER, clock::Cycle};
+use super::{FOREVER, clock::Cycle, snapshot::Snapshot};
 
 /// Beats in flight, stored as runs of consecutive cycles.
 #[derive(Debug, Clone)]
@@ -79,6 +79,15 @@ impl Pipe {
             FOREVER
         } else {
             beats
+        }
+    }
+
+    /// Writes the state.
+    pub fn snapshot(&self, to: &mut Snapshot) {
+        to.length(self.runs.len());
+        for &(start, beats) in &self.runs {
+            to.cycle(start);
+            to.put(beats);
         }
     }
 

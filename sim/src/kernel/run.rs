@@ -21,6 +21,12 @@ pub trait Machine {
     /// Repeats cycle `now` at most `n` times; returns how often. Must not leap beyond the cycle in
     /// which the machine is done.
     fn leap(&mut self, now: Cycle, n: u64) -> u64;
+    /// Cycles that were skipped because the machine would have repeated itself job by job; counters
+    /// already include them. Called after cycle `now` has been evaluated.
+    fn recur(&mut self, now: Cycle) -> u64 {
+        let _ = now;
+        0
+    }
     /// Whether all work is finished.
     fn done(&self) -> bool;
 }
@@ -43,11 +49,15 @@ pub fn run<M: Machine>(
     mut after: impl FnMut(&mut M, Cycle),
 ) -> Result<u64, Stuck> {
     let mut now = Cycle(0);
+    let mut skipped = 0;
     loop {
         machine.tick(now);
         if machine.done() {
-            after(machine, now + 1);
-            return Ok(now.0 + 1);
+            after(machine, now + 1 + skipped);
+            return Ok((now + 1 + skipped).0);
+        }
+        if mode == Mode::Jump {
+            skipped += machine.recur(now);
         }
         let steady = machine.steady(now);
         if steady == FOREVER {
@@ -55,9 +65,9 @@ pub fn run<M: Machine>(
         }
         let leapt = if mode == Mode::Jump && steady > 0 { machine.leap(now, steady) } else { 0 };
         now = now + leapt + 1;
-        after(machine, now);
+        after(machine, now + skipped);
         if leapt > 0 && machine.done() {
-            return Ok(now.0);
+            return Ok((now + skipped).0);
         }
     }
 }

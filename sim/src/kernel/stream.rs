@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::FOREVER;
+use super::{FOREVER, snapshot::Snapshot};
 
 /// An elastic buffer of beats with packet headers.
 #[derive(Debug, Clone)]
@@ -105,6 +105,16 @@ impl<H: Copy> Stream<H> {
         level.min(left)
     }
 
+    /// Writes the state between two cycles; `header` writes a header.
+    pub fn snapshot(&self, to: &mut Snapshot, header: impl Fn(&H, &mut Snapshot)) {
+        to.put(self.level);
+        to.length(self.packets.len());
+        for (packet, left) in &self.packets {
+            header(packet, to);
+            to.put(*left);
+        }
+    }
+
     /// Repeats the moves of the committed cycle `n` times.
     pub fn leap(&mut self, n: u64) {
         let n = u32::try_from(n).unwrap_or(u32::MAX);
@@ -146,7 +156,11 @@ mod tests {
         let mut stream = Stream::new(8);
         for beat in 0..4 {
             stream.begin();
-            if beat == 0 { stream.push_first((), 4) } else { stream.push() }
+            if beat == 0 {
+                stream.push_first((), 4)
+            } else {
+                stream.push()
+            }
             stream.commit();
         }
         stream.begin();

@@ -8,8 +8,9 @@ use std::collections::VecDeque;
 use attelier_hw::spatten::BitwidthConverter as Params;
 
 use super::line_sram::Plane;
-use crate::kernel::activity::{Activity, Span, EventLog};
+use crate::kernel::activity::{Activity, EventLog, Span};
 use crate::kernel::clock::Cycle;
+use crate::kernel::snapshot::Snapshot;
 use crate::observe::UnitState;
 
 /// Where converted data go.
@@ -129,6 +130,20 @@ impl BitwidthConverter {
     /// Groups that can leave in the next cycle.
     pub fn available(&self) -> u32 {
         self.current.as_ref().map_or(0, Conversion::available)
+    }
+
+    /// Writes the state; `target` writes a target.
+    pub fn snapshot(&self, to: &mut Snapshot, target: &impl Fn(Target, &mut Snapshot)) {
+        to.put(self.buffered);
+        to.length(self.queue.len() + usize::from(self.current.is_some()));
+        for conversion in self.current.iter().chain(&self.queue) {
+            to.job(conversion.job);
+            target(conversion.target, to);
+            to.put(conversion.group_bytes);
+            to.put(conversion.lines_per_group);
+            to.put(conversion.expected);
+            to.put(conversion.buffered);
+        }
     }
 
     /// Evaluates cycle `now`.

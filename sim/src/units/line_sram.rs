@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::kernel::snapshot::Snapshot;
+
 /// Which bits of an allocation a fill or a read concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plane {
@@ -90,8 +92,9 @@ impl LineSram {
         self.staged_release.push(slot);
     }
 
-    /// Ends the cycle.
-    pub fn commit(&mut self) {
+    /// Ends the cycle; returns whether lines became free.
+    pub fn commit(&mut self) -> bool {
+        let used = self.used;
         if let Some((slot, plane, groups)) = self.staged_fill.take() {
             let at = self.position(slot);
             let slot = &mut self.slots[at];
@@ -109,6 +112,7 @@ impl LineSram {
             }
             self.reclaim();
         }
+        self.used < used
     }
 
     fn reclaim(&mut self) {
@@ -117,6 +121,24 @@ impl LineSram {
             self.used -= slot.lines;
             self.first += 1;
             self.slots.pop_front();
+        }
+    }
+
+    /// Oldest slot in use; snapshots count slots from it.
+    pub fn first_slot(&self) -> u64 {
+        self.first
+    }
+
+    /// Writes the state between two cycles.
+    pub fn snapshot(&self, to: &mut Snapshot) {
+        let Self { lines: _, used, first: _, slots, staged_fill: _, staged_release: _ } = self;
+        to.put(*used);
+        to.length(slots.len());
+        for Slot { lines, groups, outstanding, released } in slots {
+            to.put(*lines);
+            groups.iter().for_each(|&groups| to.put(groups));
+            to.put(*outstanding);
+            to.put(*released);
         }
     }
 

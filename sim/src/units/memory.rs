@@ -1,6 +1,6 @@
 //! What the fetcher needs of a memory, and the ideal one.
 
-use crate::kernel::{FOREVER, clock::Cycle};
+use crate::kernel::{FOREVER, clock::Cycle, snapshot::Snapshot};
 
 /// Transactions of one fetcher row: bit `l` stands for lane `l`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,12 @@ pub trait Memory {
     fn quiet(&self, now: Cycle) -> u64;
     /// Whether no transaction is outstanding.
     fn is_idle(&self) -> bool;
+    /// Writes the state; rows count from `first_row`. A memory whose timing depends on more than
+    /// channels and cycles is irregular.
+    fn snapshot(&self, first_row: u64, to: &mut Snapshot) {
+        let _ = first_row;
+        to.irregular();
+    }
 }
 
 /// Fixed latency, one transaction per channel and cycle.
@@ -100,6 +106,16 @@ impl Memory for IdealMemory {
 
     fn is_idle(&self) -> bool {
         self.head == self.tail
+    }
+
+    fn snapshot(&self, first_row: u64, to: &mut Snapshot) {
+        to.length(self.tail - self.head);
+        for position in self.head..self.tail {
+            let (due, grant) = self.ring[self.at(position)];
+            to.cycle(due);
+            to.put(grant.row - first_row);
+            to.put(grant.lanes);
+        }
     }
 }
 

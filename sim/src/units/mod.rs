@@ -1,5 +1,7 @@
 //! Hardware units, one per file, named as in `attelier_hw` and in the generated Verilog.
 
+use crate::kernel::snapshot::Snapshot;
+
 pub mod bitwidth_converter;
 pub mod importance;
 pub mod lfsr;
@@ -29,6 +31,13 @@ pub struct Pass {
 }
 
 impl Pass {
+    /// Writes the pass.
+    pub fn snapshot(&self, to: &mut Snapshot) {
+        let Self { job, head, attempt, query } = *self;
+        to.job(job);
+        to.put(u64::from(head) << 40 | u64::from(attempt) << 32 | u64::from(query));
+    }
+
     /// The job as observers count it.
     pub fn job_id(&self) -> Option<u64> {
         Some(u64::from(self.job))

@@ -8,10 +8,11 @@ use attelier_hw::spatten::PvArray as Params;
 use super::Pass;
 use super::line_sram::{LineSram, Plane};
 use crate::kernel::FOREVER;
-use crate::kernel::activity::{Activity, Span, EventLog};
+use crate::kernel::activity::{Activity, EventLog, Span};
 use crate::kernel::clock::Cycle;
 use crate::kernel::fifo::Fifo;
 use crate::kernel::packet_pipe::PacketPipe;
+use crate::kernel::snapshot::Snapshot;
 use crate::kernel::stream::Stream;
 use crate::observe::UnitState;
 
@@ -125,6 +126,16 @@ impl PvArray {
             Did::Read => filled.saturating_sub(row + leapt),
             Did::WaitForValues if filled > row => 0,
             _ => FOREVER,
+        }
+    }
+
+    /// Writes the state between two cycles.
+    pub fn snapshot(&self, to: &mut Snapshot) {
+        self.pipe.snapshot(to, Pass::snapshot);
+        to.put(self.current.is_some());
+        if let Some(Current { pass, rows, start: _ }) = self.current {
+            pass.snapshot(to);
+            to.put(rows);
         }
     }
 

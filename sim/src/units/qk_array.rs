@@ -8,10 +8,11 @@ use attelier_hw::spatten::QkArray as Params;
 use super::Pass;
 use super::line_sram::{LineSram, Plane};
 use crate::kernel::FOREVER;
-use crate::kernel::activity::{Activity, Span, EventLog};
+use crate::kernel::activity::{Activity, EventLog, Span};
 use crate::kernel::clock::Cycle;
 use crate::kernel::fifo::Fifo;
 use crate::kernel::packet_pipe::{PacketPipe, credit_steady};
+use crate::kernel::snapshot::Snapshot;
 use crate::kernel::stream::Stream;
 use crate::observe::UnitState;
 
@@ -31,10 +32,24 @@ pub struct QkOrder {
 }
 
 impl QkOrder {
+    /// Writes the order; slots count from `first_slot`, `queries` have come.
+    pub fn snapshot(&self, first_slot: u64, queries: u64, to: &mut Snapshot) {
+        let Self { pass, slot, needs_lsb, rows, query_ticket } = self;
+        pass.snapshot(to);
+        to.put(slot - first_slot);
+        to.put(*needs_lsb);
+        to.put(*rows);
+        to.put(query_ticket.saturating_sub(queries));
+    }
+
     /// Rows whose keys are in the buffer, with all the bits this pass needs.
     fn filled(&self, keys: &LineSram) -> u32 {
         let msb = keys.filled(self.slot, Plane::Msb);
-        if self.needs_lsb { msb.min(keys.filled(self.slot, Plane::lsb(self.pass.head))) } else { msb }
+        if self.needs_lsb {
+            msb.min(keys.filled(self.slot, Plane::lsb(self.pass.head)))
+        } else {
+            msb
+        }
     }
 }
 
@@ -153,6 +168,16 @@ impl QkArray {
             Did::Read => filled.saturating_sub(next_row + leapt),
             Did::WaitForInput if ready => 0,
             _ => FOREVER,
+        }
+    }
+
+    /// Writes the state between two cycles; slots count from `first_slot`, `queries` have come.
+    pub fn snapshot(&self, first_slot: u64, queries: u64, to: &mut Snapshot) {
+        self.pipe.snapshot(to, Pass::snapshot);
+        to.put(self.current.is_some());
+        if let Some(Current { order, next_row, start: _ }) = &self.current {
+            order.snapshot(first_slot, queries, to);
+            to.put(*next_row);
         }
     }
 

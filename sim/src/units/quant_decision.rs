@@ -14,6 +14,7 @@ use crate::kernel::FOREVER;
 use crate::kernel::activity::Activity;
 use crate::kernel::clock::Cycle;
 use crate::kernel::fifo::Fifo;
+use crate::kernel::snapshot::Snapshot;
 use crate::kernel::stream::Stream;
 use crate::observe::UnitState;
 
@@ -217,6 +218,22 @@ impl QuantDecision {
         match front.and_then(|front| front.verdict_at) {
             Some(at) => steady.min(at.since(now).saturating_sub(1)),
             None => steady,
+        }
+    }
+
+    /// Writes the state between two cycles.
+    pub fn snapshot(&self, to: &mut Snapshot) {
+        to.put(self.held_rows);
+        to.length(self.held.len());
+        for Held { pass, rows, entered, left, rule, verdict_at, accepted } in &self.held {
+            pass.snapshot(to);
+            to.put(*rows);
+            to.put(*entered);
+            to.put(*left);
+            to.put(*rule == Rule::Accept);
+            to.put(*rule == Rule::Compare { needs_lsb: true });
+            to.maybe_cycle(*verdict_at);
+            to.put(*accepted);
         }
     }
 

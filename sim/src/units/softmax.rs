@@ -10,9 +10,10 @@ use attelier_hw::spatten::Softmax as Params;
 
 use super::Pass;
 use crate::kernel::FOREVER;
-use crate::kernel::activity::{Activity, Span, EventLog};
+use crate::kernel::activity::{Activity, EventLog, Span};
 use crate::kernel::clock::Cycle;
 use crate::kernel::packet_pipe::{PacketPipe, credit_steady};
+use crate::kernel::snapshot::Snapshot;
 use crate::kernel::stream::Stream;
 use crate::observe::UnitState;
 
@@ -205,13 +206,31 @@ impl Softmax {
             let rows = if self.parked_one { FOREVER } else { self.parked_rows };
             let depth = u64::from(probabilities.depth());
             let occupied = self.output_occupied(probabilities);
-            return rows
-                .min(u64::from(front.rows - front.divided) - 1)
-                .min(credit_steady(depth, occupied, true, probabilities.popped()));
+            return rows.min(u64::from(front.rows - front.divided) - 1).min(credit_steady(
+                depth,
+                occupied,
+                true,
+                probabilities.popped(),
+            ));
         }
         match front.sum_ready {
             Some(at) if at > now => at.since(now) - 1,
             _ => FOREVER,
+        }
+    }
+
+    /// Writes the state between two cycles.
+    pub fn snapshot(&self, to: &mut Snapshot) {
+        self.exponential.snapshot(to, Pass::snapshot);
+        self.divide.snapshot(to, Pass::snapshot);
+        to.put(self.parked_rows);
+        to.put(self.entering.unwrap_or(0));
+        to.length(self.parked.len());
+        for Parked { pass, rows, divided, sum_ready } in &self.parked {
+            pass.snapshot(to);
+            to.put(*rows);
+            to.put(*divided);
+            to.maybe_cycle(*sum_ready);
         }
     }
 

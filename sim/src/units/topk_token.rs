@@ -5,7 +5,7 @@
 //! pruning share the engine.
 
 use crate::kernel::FOREVER;
-use crate::kernel::activity::{Activity, Span, EventLog};
+use crate::kernel::activity::{Activity, EventLog, Span};
 use crate::kernel::clock::Cycle;
 use crate::kernel::fifo::Fifo;
 use crate::observe::UnitState;

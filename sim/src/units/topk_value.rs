@@ -11,9 +11,10 @@ use std::collections::VecDeque;
 
 use super::Pass;
 use crate::kernel::FOREVER;
-use crate::kernel::activity::{Activity, Span, EventLog};
+use crate::kernel::activity::{Activity, EventLog, Span};
 use crate::kernel::clock::Cycle;
 use crate::kernel::fifo::Fifo;
+use crate::kernel::snapshot::Snapshot;
 use crate::kernel::stream::Stream;
 use crate::observe::UnitState;
 
@@ -336,6 +337,19 @@ impl TopKValue {
             _ => FOREVER,
         });
         run.min(filter).min(indices)
+    }
+
+    /// Writes the state between two cycles. A selection depends on values and does not recur.
+    pub fn snapshot(&self, to: &mut Snapshot) {
+        let entering = self.entering.filter(|(_, route)| *route == Route::Around);
+        if self.buffers() > 0 {
+            to.irregular();
+        }
+        to.put(entering.is_some());
+        if let Some((Fill { pass, rows, start: _ }, _)) = entering {
+            pass.snapshot(to);
+            to.put(rows);
+        }
     }
 
     /// Repeats a cycle `n` times.

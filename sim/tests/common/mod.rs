@@ -81,15 +81,16 @@ struct Layer {
 
 fn layers(longest: u32) -> impl Strategy<Value = Vec<Layer>> {
     let width = prop::sample::select(vec![None, Some(4), Some(6), Some(6), Some(8), Some(12)]);
-    let layer = (1u32..=4, 1..=longest, 1..=longest, (width.clone(), width), any::<u8>(), any::<bool>())
-        .prop_map(|(heads, keys, values, widths, requant, topk)| Layer {
-            heads,
-            keys,
-            values: values.min(keys),
-            widths,
-            requant,
-            topk,
-        });
+    let layer =
+        (1u32..=4, 1..=longest, 1..=longest, (width.clone(), width), any::<u8>(), any::<bool>())
+            .prop_map(|(heads, keys, values, widths, requant, topk)| Layer {
+                heads,
+                keys,
+                values: values.min(keys),
+                widths,
+                requant,
+                topk,
+            });
     prop::collection::vec(layer, 1..5)
 }
 
@@ -129,6 +130,36 @@ pub fn designs() -> impl Strategy<Value = Design> {
                 });
             }
             alive = keys;
+        }
+        Design { params, requests }
+    })
+}
+
+/// Designs with long runs of heads that look the same, and breaks between them.
+pub fn uniform_designs() -> impl Strategy<Value = Design> {
+    let width = prop::sample::select(vec![None, Some(4), Some(6), Some(8), Some(12)]);
+    let layer = (3u32..=50, 1u32..=60, any::<bool>(), (width.clone(), width));
+    let layers = prop::collection::vec(layer, 1..4);
+    (machines(), layers, any::<bool>(), 1u32..=6).prop_map(|(params, layers, prefill, queries)| {
+        let mut requests = Vec::new();
+        for (number, (heads, keys, requant, (key, value))) in layers.into_iter().enumerate() {
+            requests.extend((0..heads).map(|head| Request {
+                iteration: 0,
+                layer: number as u32,
+                head,
+                phase: if prefill { Phase::Prefill } else { Phase::Decode },
+                head_dim: 64,
+                sentence_length: keys,
+                queries: if prefill { queries } else { 1 },
+                keys,
+                values: keys,
+                widths: Widths { query: Some(12), key, key_lsb: 4, value },
+                requant_threshold: (!prefill).then_some(0.05),
+                requant: requant && !prefill,
+                accumulate_importance: true,
+                rescale_importance: false,
+                token_topk: None,
+            }));
         }
         Design { params, requests }
     })

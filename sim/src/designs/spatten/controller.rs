@@ -14,6 +14,7 @@ use super::plan::Job;
 use crate::kernel::FOREVER;
 use crate::kernel::activity::Activity;
 use crate::kernel::fifo::Fifo;
+use crate::kernel::snapshot::Snapshot;
 use crate::observe::UnitState;
 use crate::units::Pass;
 use crate::units::bitwidth_converter::Target;
@@ -64,6 +65,21 @@ impl Links {
         }
     }
 
+    /// Writes the state between two cycles.
+    pub fn snapshot(&self, first_key_slot: u64, queries: u64, to: &mut Snapshot) {
+        let Self { orders, verdicts, needs_values, finished, selections, selected } = self;
+        orders.snapshot(to, |order, to| order.snapshot(first_key_slot, queries, to));
+        verdicts.snapshot(to, |verdict, to| {
+            verdict.pass.snapshot(to);
+            to.put(verdict.accepted);
+        });
+        needs_values.snapshot(to, Pass::snapshot);
+        finished.snapshot(to, Pass::snapshot);
+        if !selections.is_empty() || !selected.is_empty() {
+            to.irregular();
+        }
+    }
+
     /// Ends the cycle.
     pub fn commit(&mut self) {
         self.orders.commit();
@@ -104,6 +120,8 @@ pub struct Controller {
     in_flight: u32,
     gate: Gate,
     gate_passed: Option<usize>,
+    /// Prefill jobs whose values have not been asked for.
+    loads: VecDeque<u32>,
     issuing: VecDeque<(u32, u32)>,
     retries: VecDeque<QkOrder>,
     progress: BTreeMap<u32, Progress>,
@@ -112,6 +130,7 @@ pub struct Controller {
     finished_passes: u64,
     query_tickets: u64,
     acted: bool,
+    admitted: bool,
 }
 
 /// Everything the controller touches in one cycle.
@@ -144,6 +163,7 @@ impl Controller {
             in_flight: 0,
             gate: Gate::Open,
             gate_passed: None,
+            loads: VecDeque::new(),
             issuing: VecDeque::new(),
             retries: VecDeque::new(),
             progress: BTreeMap::new(),
@@ -152,6 +172,7 @@ impl Controller {
             finished_passes: 0,
             query_tickets: 0,
             acted: false,
+            admitted: false,
         }
     }
 
@@ -198,7 +219,8 @@ impl Controller {
             self.issue(ports);
             actions += 1;
         }
-        if self.can_admit(ports.jobs, ports.keys, ports.values) {
+        self.admitted = self.can_admit(ports.jobs, ports.keys, ports.values);
+        if self.admitted {
             self.admit(ports);
             actions += 1;
         }
@@ -241,6 +263,60 @@ impl Controller {
         self.activity.leap(n);
     }
 
+    /// Whether a job was admitted in the last cycle, and the next job.
+    pub fn admission(&self) -> Option<u32> {
+        self.admitted.then_some(self.next_job as u32)
+    }
+
+    /// Oldest job in the machine.
+    pub fn oldest_job(&self) -> Option<u32> {
+        self.progress.keys().next().copied()
+    }
+
+    /// Skips `jobs` jobs that would do what the last ones did; `done` of them leave.
+    pub fn skip(&mut self, jobs: u32, done: u64, recomputed: u64) {
+        self.next_job += jobs as usize;
+        self.jobs_done += done;
+        self.recomputed += recomputed;
+    }
+
+    /// Writes the state between two cycles. `arrived` are the queries and passes that have come
+    /// and gone: queries, passes accumulated.
+    pub fn snapshot(
+        &self,
+        (keys, values): (&LineSram, &LineSram),
+        (queries, accumulated): (u64, u64),
+        to: &mut Snapshot,
+    ) {
+        if self.gate != Gate::Open || !self.survivors.is_empty() {
+            to.irregular();
+        }
+        to.put(self.in_flight);
+        to.length(self.loads.len());
+        self.loads.iter().for_each(|&job| to.job(job));
+        to.length(self.issuing.len());
+        for &(job, number) in &self.issuing {
+            to.job(job);
+            to.put(number);
+        }
+        to.length(self.retries.len());
+        self.retries.iter().for_each(|order| order.snapshot(keys.first_slot(), queries, to));
+        to.length(self.progress.len());
+        for (&job, progress) in &self.progress {
+            let Progress { key_slot, value_slot, values_asked, undecided, unfinished } = progress;
+            to.job(job);
+            // A released key slot can be gone; nobody reads it any more.
+            to.put(if *undecided > 0 { key_slot - keys.first_slot() } else { 0 });
+            to.put(value_slot.map_or(u64::MAX, |slot| slot - values.first_slot()));
+            to.put(*values_asked);
+            to.put(*undecided);
+            to.put(*unfinished);
+        }
+        to.put(self.admitted_passes - accumulated);
+        to.put(self.admitted_passes - self.finished_passes);
+        to.put(self.query_tickets - queries);
+    }
+
     fn on_verdict<M: Memory>(&mut self, verdict: Verdict, ports: &mut Ports<'_, M>) {
         let Pass { job: id, head, .. } = verdict.pass;
         let job = &ports.jobs[id as usize];
@@ -281,25 +357,34 @@ impl Controller {
         };
     }
 
+    /// The job whose values come next: a prefill job, which needs all of them, or the job of the
+    /// oldest pass whose survivors are known.
+    fn next_values(&self, links: &Links) -> Option<u32> {
+        self.loads.front().copied().or_else(|| links.needs_values.front().map(|pass| pass.job))
+    }
+
     fn can_fetch_values(&self, jobs: &[Job], links: &Links, values: &LineSram) -> bool {
-        let Some(pass) = links.needs_values.front() else { return false };
-        let Some(progress) = self.progress.get(&pass.job) else { return true };
+        let Some(job) = self.next_values(links) else { return false };
+        let Some(progress) = self.progress.get(&job) else { return true };
         progress.values_asked
             || progress.value_slot.is_some()
-            || values.can_allocate(jobs[pass.job as usize].value_lines)
+            || values.can_allocate(jobs[job as usize].value_lines)
     }
 
     fn fetch_values<M: Memory>(&mut self, ports: &mut Ports<'_, M>) {
-        let Some(pass) = ports.links.needs_values.pop() else { return };
-        let Some(progress) = self.progress.get_mut(&pass.job) else { return };
+        let Some(id) = self.next_values(ports.links) else { return };
+        if self.loads.pop_front().is_none() {
+            ports.links.needs_values.pop();
+        }
+        let Some(progress) = self.progress.get_mut(&id) else { return };
         if progress.values_asked {
             return;
         }
         progress.values_asked = true;
-        let job = &ports.jobs[pass.job as usize];
+        let job = &ports.jobs[id as usize];
         let lines = job.value_lines;
         let slot = *progress.value_slot.get_or_insert_with(|| ports.values.allocate(lines));
-        let indices = match (self.survivors.get(&pass.job), &job.key_indices) {
+        let indices = match (self.survivors.get(&id), &job.key_indices) {
             (Some(kept), Indices::From(first)) if job.phase == Phase::Decode => {
                 Indices::List(kept.iter().map(|at| first + at).collect())
             }
@@ -310,7 +395,7 @@ impl Controller {
         };
         ports.values.expect(slot, job.value_vectors.div_ceil(self.keys_per_line));
         ports.fetcher.command(Command {
-            job: pass.job,
+            job: id,
             kind: StreamKind::Value,
             target: Target::Value(slot),
             base: job.value.base,
@@ -393,7 +478,7 @@ impl Controller {
             }
         }
         if job.phase == Phase::Prefill {
-            ports.links.needs_values.push(Pass { job: id, head: 0, attempt: 0, query: 0 });
+            self.loads.push_back(id);
         }
         self.issuing.push_back((id, 0));
         self.admitted_passes += u64::from(passes);
@@ -413,6 +498,7 @@ impl Controller {
         let Some((id, number)) = self.issuing.front_mut() else { return };
         let (id, at) = (*id, *number);
         let job = &ports.jobs[id as usize];
+        let head = (at / job.queries) as u8;
         *number += 1;
         if *number == job.passes() {
             self.issuing.pop_front();
@@ -423,15 +509,14 @@ impl Controller {
                 job: id,
                 kind: StreamKind::Query,
                 target: Target::Query,
-                base: job.query.base,
-                vector_bytes: job.query.vector_bytes,
+                base: job.query[usize::from(head)].base,
+                vector_bytes: job.query[usize::from(head)].vector_bytes,
                 vectors: 1,
                 vectors_per_group: 1,
                 lines_per_group: 1,
-                indices: Indices::From(job.first_query + at),
+                indices: Indices::From(at % job.queries),
             });
         }
-        let head = (at / job.queries) as u8;
         ports.links.orders.push(QkOrder {
             pass: Pass { job: id, head, attempt: 0, query: at % job.queries },
             slot: self.progress[&id].key_slot,

@@ -56,9 +56,6 @@ pub enum PlanError {
         /// Index of the request.
         request: usize,
     },
-    /// More than 2^32 query vectors.
-    #[error("the workload has more than 2^32 query vectors; expected fewer; help: split it")]
-    TooManyQueries,
     /// A width the datapath cannot hold.
     #[error(
         "request {request}: {operand} width of {bits} bits; expected 1 to {datapath} \

@@ -96,7 +96,7 @@ pub fn simulate_with<M: Memory>(
         clock_hz: params.clock_hz,
         ops_executed: requests.iter().map(executed_ops).sum(),
         ops_dense: dense_ops(requests),
-        traffic: machine.fetcher.traffic.clone(),
+        traffic: machine.fetcher.traffic,
         units: machine.activities().iter().map(|activity| activity.report()).collect(),
         notes: notes(params, requests, &jobs, &machine),
     })
@@ -163,7 +163,8 @@ fn notes<M: Memory>(
     }
     if jobs.iter().any(|job| job.heads == 2) {
         notes.push(
-            "6-bit heads: stored in pairs; the head decided first selects the values of both".into(),
+            "6-bit heads: stored in pairs; the head decided first selects the values of both"
+                .into(),
         );
     }
     let passes: u64 = jobs.iter().map(|job| u64::from(job.passes())).sum();

@@ -39,10 +39,8 @@ pub struct Job {
     pub phase: Phase,
     /// Queries per head.
     pub queries: u32,
-    /// Query fetch.
-    pub query: Plane,
-    /// Number of its first query vector since the start.
-    pub first_query: u32,
+    /// Query fetch per head.
+    pub query: [Plane; 2],
     /// Keys per head.
     pub keys: u32,
     /// Rows of scores per pass.
@@ -76,10 +74,39 @@ pub struct Job {
 }
 
 impl Job {
+    /// Whether the machine treats both jobs alike: same counts, formats and rules, consecutive
+    /// vectors, no selection. Addresses differ, but all planes start at the same channel.
+    fn looks_like(&self, other: &Job) -> bool {
+        let regular = |job: &Job| {
+            !job.prunes_values
+                && job.barrier.is_none()
+                && matches!(job.key_indices, Indices::From(0))
+        };
+        let format = |plane: &Plane| (plane.vector_bytes, plane.fused);
+        let shape = |job: &Job| {
+            let counts = [job.queries, job.key_rows, job.key_lines, job.key_vectors];
+            let values = [job.value_lines, job.value_vectors];
+            let planes = [&job.key, &job.value, &job.query[0], &job.key_lsb[0]].map(format);
+            (job.phase, job.heads, job.eager_lsb, counts, values, planes, job.rules)
+        };
+        regular(self) && regular(other) && shape(self) == shape(other)
+    }
+
     /// Passes without recomputation.
     pub fn passes(&self) -> u32 {
         self.queries * u32::from(self.heads)
     }
+}
+
+/// For each job, the jobs around it that look the same to the machine: a range of indices.
+pub fn runs(jobs: &[Job]) -> Vec<(u32, u32)> {
+    let mut runs: Vec<(u32, u32)> = Vec::with_capacity(jobs.len());
+    for chunk in jobs.chunk_by(Job::looks_like) {
+        let start = runs.len() as u32;
+        let end = start + chunk.len() as u32;
+        runs.extend(chunk.iter().map(|_| (start, end)));
+    }
+    runs
 }
 
 /// Where vectors lie.
@@ -162,34 +189,43 @@ struct Planner<'a> {
     lfsr: Lfsr,
     /// Surviving tokens of the current iteration and their context; `None` means all.
     survivors: Option<Arc<[u32]>>,
-    queries: u32,
 }
 
-/// Address map of the key-value cache: a region per layer and head.
+/// Address map: a region of keys, key LSBs and values per layer and head, then one of queries.
+/// Every plane is a whole number of rows over all channels, so it starts at channel 0.
 struct Layout {
-    tokens: u64,
+    layers: u64,
     heads: u64,
-    transaction: u64,
-    head_bytes: u64,
+    plane_bytes: u64,
 }
 
 impl Layout {
     fn new(params: &Spatten, requests: &[Request]) -> Self {
-        let longest = requests.iter().map(|request| request.sentence_length).max().unwrap_or(1);
-        let heads = requests.iter().map(|request| request.head + 1).max().unwrap_or(1);
-        // A plane is a whole number of rows over all channels, so it starts at channel 0.
-        let tokens = u64::from(longest).next_multiple_of(u64::from(params.memory.channels.max(64)));
-        let head_bytes = u64::from(stored_bytes(params, params.head_dim * 12));
-        let transaction = u64::from(params.memory.transaction_bytes);
-        Self { tokens, heads: u64::from(heads.next_multiple_of(2)), transaction, head_bytes }
+        let most = |count: fn(&Request) -> u32| requests.iter().map(count).max().unwrap_or(1);
+        let tokens = u64::from(most(|request| request.sentence_length.max(request.queries)));
+        let tokens = tokens.next_multiple_of(u64::from(params.memory.channels.max(64)));
+        // The widest stored vector: 16 bits, or 6 bits of two heads.
+        let vector_bytes = u64::from(stored_bytes(params, params.head_dim * 16));
+        Self {
+            layers: u64::from(most(|request| request.layer)) + 1,
+            heads: (u64::from(most(|request| request.head)) + 1).next_multiple_of(2),
+            plane_bytes: tokens * vector_bytes,
+        }
     }
 
-    /// Base addresses of key, key LSB and value planes of a head.
+    fn region(&self, layer: u32, head: u32) -> u64 {
+        u64::from(layer) * self.heads + u64::from(head)
+    }
+
+    /// Base addresses of key, key LSB and value planes of a head; fused heads use the first's.
     fn planes(&self, layer: u32, head: u32) -> [u64; 3] {
-        let plane = self.tokens * self.head_bytes.next_multiple_of(self.transaction);
-        let region = (u64::from(layer) * self.heads + u64::from(head)) * 3 * plane;
-        // Fused heads start together at the even head, whose region and its neighbour's adjoin.
-        [region, region + plane, region + 2 * plane]
+        let region = self.region(layer, head) * 3;
+        [0, 1, 2].map(|plane| (region + plane) * self.plane_bytes)
+    }
+
+    /// Base address of the queries of a head.
+    fn queries(&self, layer: u32, head: u32) -> u64 {
+        (self.layers * self.heads * 3 + self.region(layer, head)) * self.plane_bytes
     }
 }
 
@@ -210,7 +246,7 @@ impl<'a> Planner<'a> {
         }
         let layout = Layout::new(params, requests);
         let lfsr = Lfsr::new(seeded.pivot_seed());
-        Ok(Self { params, requests, seeded, layout, lfsr, survivors: None, queries: 0 })
+        Ok(Self { params, requests, seeded, layout, lfsr, survivors: None })
     }
 
     fn job(&mut self, at: usize, number: u32) -> Result<Job, PlanError> {
@@ -228,7 +264,8 @@ impl<'a> Planner<'a> {
             Phase::Decode => request.values.next_multiple_of(VECTOR_GRANULE),
             Phase::Prefill => key_vectors,
         };
-        let lines = |vectors: u32, fused: u32| vectors.div_ceil(per_line).next_multiple_of(2) * fused;
+        let lines =
+            |vectors: u32, fused: u32| vectors.div_ceil(per_line).next_multiple_of(2) * fused;
         let [key_base, lsb_base, value_base] = self.layout.planes(request.layer, request.head);
         let lsb_bits = if key.wide { 4 } else { request.widths.key_lsb };
         let lsb = |base: u64| Plane {
@@ -250,12 +287,11 @@ impl<'a> Planner<'a> {
             heads,
             phase: request.phase,
             queries: request.queries,
-            query: Plane {
-                base: 0,
+            query: [0, 1].map(|second| Plane {
+                base: self.layout.queries(request.layer, request.head + second),
                 vector_bytes: stored_bytes(params, params.head_dim * query_bits),
                 fused: 1,
-            },
-            first_query: self.queries,
+            }),
             keys: request.keys,
             key_rows: request.keys.div_ceil(per_line),
             key_lines: lines(key_vectors, u32::from(heads)),
@@ -280,8 +316,6 @@ impl<'a> Planner<'a> {
             rules: [rule(request), rule(&self.requests[at + usize::from(heads) - 1])],
             barrier,
         };
-        self.queries =
-            self.queries.checked_add(job.passes()).ok_or(PlanError::TooManyQueries)?;
         self.fits(at, &job)?;
         Ok(job)
     }
@@ -455,7 +489,8 @@ impl<'a> Planner<'a> {
             u64::from(plane.vector_bytes) * u64::from(params.qk_array.keys_per_line)
         };
         let row = u64::from(params.qkv_fetcher.lanes) * u64::from(params.memory.transaction_bytes);
-        let needs = group(&job.key).max(group(&job.value)).max(u64::from(job.query.vector_bytes)) + row;
+        let needs =
+            group(&job.key).max(group(&job.value)).max(u64::from(job.query[0].vector_bytes)) + row;
         let buffer = u64::from(params.bitwidth_converter.buffer_bytes);
         if needs > buffer {
             let parameter = "bitwidth_converter.buffer_bytes";

@@ -26,7 +26,8 @@ impl SeededValues {
     /// Values of `seed`.
     pub fn new(seed: u64) -> Self {
         let normal = Normal::new(0.0, SCORE_DEVIATION).expect("a positive standard deviation");
-        let scores = (0..QUANTILES).map(|i| normal.inverse_cdf((i as f64 + 0.5) / QUANTILES as f64));
+        let scores =
+            (0..QUANTILES).map(|i| normal.inverse_cdf((i as f64 + 0.5) / QUANTILES as f64));
         let exponentials: Vec<f64> = scores.map(f64::exp).collect();
         let mean = exponentials.iter().sum::<f64>() / QUANTILES as f64;
         Self { seed, exponentials: exponentials.iter().map(|e| (e / mean) as f32).collect() }

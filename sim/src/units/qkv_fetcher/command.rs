@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::kernel::snapshot::Snapshot;
 use crate::units::bitwidth_converter::Target;
 
 /// What a command reads.
@@ -66,6 +67,29 @@ pub struct Command {
 }
 
 impl Command {
+    /// Writes what timing depends on: of the addresses only the channel of the first one.
+    pub fn snapshot(
+        &self,
+        (transaction_bytes, channels): (u32, u32),
+        to: &mut Snapshot,
+        target: &impl Fn(Target, &mut Snapshot),
+    ) {
+        let Self { job, kind, target: to_where, base: _, indices, .. } = self;
+        if !matches!(indices, Indices::From(_)) {
+            to.irregular();
+            return;
+        }
+        to.job(*job);
+        to.put(*kind as u64);
+        target(*to_where, to);
+        let start = self.address(0, transaction_bytes) / u64::from(transaction_bytes);
+        to.put(start % u64::from(channels));
+        to.put(self.vector_bytes);
+        to.put(self.vectors);
+        to.put(self.vectors_per_group);
+        to.put(self.lines_per_group);
+    }
+
     /// Transactions of the whole command.
     pub fn transactions(&self, transaction_bytes: u32) -> u64 {
         u64::from(self.vectors) * u64::from(self.vector_bytes / transaction_bytes)

@@ -22,12 +22,13 @@ use attelier_hw::spatten::{Memory as MemoryParams, QkvFetcher as Params};
 
 use self::crossbar::{grant_scattered, grant_sequential};
 use self::rows::{Row, Rows};
-use super::bitwidth_converter::{BitwidthConverter, Conversion, Delivery};
+use super::bitwidth_converter::{BitwidthConverter, Conversion, Delivery, Target};
 use super::memory::{Grant, Memory};
 use crate::kernel::FOREVER;
 use crate::kernel::activity::{Activity, EventLog};
 use crate::kernel::clock::Cycle;
 use crate::kernel::fifo::Fifo;
+use crate::kernel::snapshot::Snapshot;
 use crate::observe::UnitState;
 use crate::result::Traffic;
 
@@ -130,6 +131,21 @@ impl<M: Memory> QkvFetcher<M> {
     pub fn leap(&mut self, n: u64) {
         self.activity.leap(n);
         self.converter.activity.leap(n);
+    }
+
+    /// Writes the state between two cycles; `target` writes a target.
+    pub fn snapshot(&self, to: &mut Snapshot, target: &impl Fn(Target, &mut Snapshot)) {
+        let geometry = (self.transaction_bytes, self.channels);
+        for queue in &self.commands {
+            queue.snapshot(to, |command, to| command.snapshot(geometry, to, target));
+        }
+        to.length(self.active.len());
+        self.active.iter().for_each(|command| command.snapshot(geometry, to, target));
+        to.length(self.last_stream);
+        to.put(self.generating.unwrap_or(u64::MAX));
+        self.rows.snapshot(self.first_command, to);
+        self.memory.snapshot(self.rows.oldest(), to);
+        self.converter.snapshot(to, target);
     }
 
     /// Evaluates cycle `now`; returns what the converter writes.

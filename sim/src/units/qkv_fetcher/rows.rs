@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::command::StreamKind;
+use crate::kernel::snapshot::Snapshot;
 use crate::units::memory::Grant;
 
 /// One transaction per lane.
@@ -103,6 +104,28 @@ impl Rows {
     pub fn oldest_is_complete(&self) -> bool {
         let row = &self.ring[self.index(self.oldest)];
         self.oldest != self.next && row.arrived == row.enabled
+    }
+
+    /// Number of the oldest row.
+    pub fn oldest(&self) -> u64 {
+        self.oldest
+    }
+
+    /// Writes the rows in use; commands count from `first_command`.
+    pub fn snapshot(&self, first_command: u64, to: &mut Snapshot) {
+        to.put(self.next - self.oldest);
+        to.put(self.issue - self.oldest);
+        for number in self.oldest..self.next {
+            let row = &self.ring[self.index(number)];
+            if row.scattered {
+                to.irregular();
+            }
+            to.put(row.pending);
+            to.put(row.arrived);
+            to.put(row.command - first_command);
+            to.put(row.first);
+            to.put(row.channels);
+        }
     }
 
     /// Takes the oldest row.
