@@ -1,6 +1,7 @@
 //! Subcommands, one module each.
 
 pub mod list;
+pub mod reproduce;
 pub mod run;
 pub mod show;
 pub mod trace;
@@ -22,6 +23,7 @@ pub fn run(cli: &Cli) -> Result<Verdict> {
         Command::Run(args) => run::run(args, &cli.common),
         Command::List(args) => list::run(args, &cli.common),
         Command::Show(args) => show::run(args, &cli.common),
+        Command::Reproduce(args) => reproduce::run(args, &cli.common),
         Command::Trace(args) => trace::run(args, &cli.common),
     }
 }
@@ -41,9 +43,4 @@ fn write_document(path: Option<&Path>, schema: &str, body: &impl Serialize) -> R
     let Some(path) = path else { return Ok(()) };
     let version = env!("CARGO_PKG_VERSION");
     write_json(path, &Document { schema, version, command: command_line(), body })
-}
-
-/// The error of a part that has no body yet.
-fn not_available(what: &str) -> anyhow::Error {
-    anyhow::anyhow!("{what} is not available yet")
 }
