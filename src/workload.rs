@@ -75,7 +75,8 @@ mod tests {
     #[test]
     fn assignments_go_to_workload_and_machine() {
         let sets = ["workload.tokens=2", "key_sram.bytes=8", "workloads.tokens=2"];
-        let (workload, machine) = split_sets(&sets.map(str::to_owned));
+        let sets = sets.map(str::to_owned);
+        let (workload, machine) = split_sets(&sets);
         assert_eq!(workload, ["tokens=2"]);
         assert_eq!(machine, ["key_sram.bytes=8", "workloads.tokens=2"]);
     }

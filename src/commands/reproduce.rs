@@ -11,6 +11,7 @@ use crate::{
     figures::{FIGURES, Figure, Row},
     observers::progress::Progress,
     output,
+    table::bullets,
 };
 
 /// Which figures.
@@ -36,7 +37,7 @@ pub fn run(args: &ReproduceArgs, common: &Common) -> Result<Verdict> {
     let mut text = String::new();
     for Figure { paper, name, summary, reproduce } in figures {
         let outcome = reproduce(common.seed, &mut Progress::new())?;
-        let notes: String = outcome.notes.iter().map(|note| format!("  - {note}\n")).collect();
+        let notes = bullets(&outcome.notes);
         text += &format!("{paper} {name}: {summary}\n\n{}Notes\n{notes}", outcome.text);
         all.rows.extend(outcome.rows);
         all.notes.extend(outcome.notes);

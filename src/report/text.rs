@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::{Bound, BoundKind, Report, share};
 use crate::table::{
     Align::{Left, Right},
-    grouped, percent, significant, table, with_prefix,
+    bullets, grouped, percent, significant, table, with_prefix,
 };
 
 impl Report {
@@ -139,8 +139,7 @@ impl Report {
         if self.notes.is_empty() {
             return String::new();
         }
-        let notes: String = self.notes.iter().map(|note| format!("  - {note}\n")).collect();
-        format!("Notes\n{notes}")
+        format!("Notes\n{}", bullets(&self.notes))
     }
 }
 
