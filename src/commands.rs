@@ -41,6 +41,10 @@ struct Document<'a, T> {
 /// Writes `body` as the result of kind `schema`, if a file is wanted.
 fn write_document(path: Option<&Path>, schema: &str, body: &impl Serialize) -> Result<()> {
     let Some(path) = path else { return Ok(()) };
-    let version = env!("CARGO_PKG_VERSION");
-    write_json(path, &Document { schema, version, command: command_line(), body })
+    write_json(path, &document(schema, body))
+}
+
+/// `body` as the result of kind `schema`.
+fn document<'a, T: Serialize>(schema: &'a str, body: &'a T) -> Document<'a, T> {
+    Document { schema, version: env!("CARGO_PKG_VERSION"), command: command_line(), body }
 }

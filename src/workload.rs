@@ -24,6 +24,12 @@ pub fn split_sets(sets: &[String]) -> (Vec<&str>, Vec<String>) {
     (workload, machine)
 }
 
+/// Whether `name` is that of a preset or of an existing file.
+pub fn exists(name: &str) -> bool {
+    preset::list().is_ok_and(|entries| entries.iter().any(|entry| entry.name == name))
+        || Path::new(name).is_file()
+}
+
 /// Loads the preset or the file `name`, with assignments `knob=value` laid over a preset.
 ///
 /// # Errors

@@ -67,6 +67,7 @@ fn an_unknown_name_is_answered_with_the_nearest() {
         &["unknown workload `gpt2-small/wikitext`", "did you mean", "gpt2-small/wikitext2"],
     );
     refused(&["spatten", "tpu"], &["unknown workload `tpu`", "attelier list workloads"]);
+    refused(&["gpt2-small/ptb"], &["is a workload", "attelier run spatten gpt2-small/ptb"]);
     refused(&["spatten", "none.csv"], &["none.csv", "cannot open the file"]);
 }
 

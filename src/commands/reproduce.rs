@@ -4,13 +4,13 @@ use anyhow::{Result, bail};
 use clap::Args;
 use serde::Serialize;
 
-use super::write_document;
+use super::document;
 use crate::{
     cli::Common,
     exit::Verdict,
     figures::{FIGURES, Figure, Row},
     observers::progress::Progress,
-    output,
+    output::{self, OutputFile},
     table::bullets,
 };
 
@@ -33,6 +33,8 @@ struct Reproduced {
 /// Runs the command.
 pub fn run(args: &ReproduceArgs, common: &Common) -> Result<Verdict> {
     let figures = chosen(args)?;
+    // An unwritable file is found before the simulations.
+    let file = common.json.as_deref().map(OutputFile::create).transpose()?;
     let mut all = Reproduced { seed: common.seed, rows: Vec::new(), notes: Vec::new() };
     let mut text = String::new();
     for Figure { paper, name, summary, reproduce } in figures {
@@ -42,7 +44,9 @@ pub fn run(args: &ReproduceArgs, common: &Common) -> Result<Verdict> {
         all.rows.extend(outcome.rows);
         all.notes.extend(outcome.notes);
     }
-    write_document(common.json.as_deref(), "attelier-reproduce-1", &all)?;
+    if let Some(file) = file {
+        file.commit_json(&document("attelier-reproduce-1", &all))?;
+    }
     output::print(&text)?;
     Ok(Verdict::Passed)
 }

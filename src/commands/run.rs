@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use attelier_sim::{kernel::run::Mode, observe::Observer, result::RunResult};
 use attelier_workloads::Workload;
 use clap::Args;
@@ -102,6 +102,12 @@ impl Job {
         let (knobs, set) = workload::split_sets(&args.overrides.set);
         let overrides = Overrides { config: args.overrides.config.clone(), set };
         let design = args.design.as_deref().unwrap_or(machines::DEFAULT_DESIGN);
+        if args.workload.is_none() && workload::exists(design) {
+            bail!(
+                "`{design}` is a workload: name the design before it, as in `attelier run {} {design}`",
+                machines::DEFAULT_DESIGN
+            );
+        }
         let loaded = machines::load(design, &overrides)?;
         let name = args.workload.as_deref().unwrap_or(loaded.default_workload);
         let workload = workload::load(name, &knobs, seed)?;
