@@ -1,6 +1,6 @@
 //! Machines that can be simulated: the one place where a design name meets its simulator.
 //!
-//! A new family of designs is an implementation of [`Machine`] and one line in [`FAMILIES`].
+//! A new family of designs is an implementation of [`Machine`] and one line in `FAMILIES`.
 
 mod spatten;
 

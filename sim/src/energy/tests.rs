@@ -72,7 +72,8 @@ fn a_changed_cost_changes_its_own_term_only() {
     let (machine, result) = (machine(), result());
     let costs = Costs::of(&machine);
     let before = spatten_with(&machine, &result, &costs);
-    let changes: [(&str, fn(&mut Costs)); 15] = [
+    type Change = fn(&mut Costs);
+    let changes: [(&str, Change); 15] = [
         ("dram", |c| c.dram_bit *= 2.0),
         ("key_sram", |c| c.key_read_bit *= 2.0),
         ("key_sram", |c| c.key_write_bit *= 2.0),
