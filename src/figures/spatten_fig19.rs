@@ -136,7 +136,7 @@ fn compare(outcome: &mut Outcome, sweep: &Sweep, ours: &[Rates], workload: &str)
     for (point, rates) in points.iter().zip(ours) {
         let note = format!("{workload}, --set {}", point.sets.join(" --set "));
         let row = |what: String, pair: [f64; 2], unit| {
-            let item = format!("{}, {what}", point.label);
+            let item = format!("fig19, {workload}, {}, {what}", point.label);
             Row::new(SPATTEN, item, pair, unit, note.clone())
         };
         let executed = row("executed".into(), [point.published, rates.executed], "GOP/s");
@@ -190,4 +190,42 @@ fn notes() -> Vec<String> {
          that"
             .to_owned(),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_point_is_a_legal_machine() {
+        for point in topk().points.iter().chain(&sram().points) {
+            let overrides = Overrides { config: None, set: point.sets.clone() };
+            assert!(machines::load(DESIGN, &overrides).is_ok(), "{}", point.label);
+        }
+        let set = &sram().points[0].sets;
+        let preset = machines::load(DESIGN, &Overrides::default()).unwrap();
+        let overrides = Overrides { config: None, set: set.clone() };
+        let first = machines::load(DESIGN, &overrides).unwrap();
+        assert_eq!(first.machine.config_hash(), preset.machine.config_hash());
+    }
+
+    #[test]
+    fn a_sweep_is_compared_in_amount_and_in_shape() {
+        let mut outcome = Outcome { rows: Vec::new(), text: String::new(), notes: Vec::new() };
+        let ours = [20.0, 40.0, 60.0, 80.0, 100.0, 110.0];
+        let ours = ours.map(|executed| Rates { executed, dense: 10.0 * executed });
+        compare(&mut outcome, &topk(), &ours, "w");
+        assert_eq!(outcome.rows.len(), 18);
+        let json = serde_json::to_value(&outcome.rows[2]).unwrap();
+        assert_eq!(json["paper"], SPATTEN);
+        assert_eq!(json["item"], "fig19, w, width 1, executed relative to width 16");
+        assert_eq!(json["ours"], 0.2);
+        assert_eq!(json["published"], 168.0 / 776.0);
+        assert_eq!(json["verdict"], "within 10 %");
+        assert_eq!(json["unit"], "1");
+        let note = "w, --set topk_value.parallelism=1 --set topk_token.parallelism=1";
+        assert_eq!(json["note"], note);
+        assert_eq!(serde_json::to_value(&outcome.rows[1]).unwrap()["ours"], 200.0);
+        assert!(outcome.text.contains("width 32"), "{}", outcome.text);
+    }
 }
