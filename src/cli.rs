@@ -4,7 +4,9 @@ use std::{env, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{list::ListArgs, run::RunArgs, show::ShowArgs, trace::TraceArgs};
+use crate::commands::{
+    list::ListArgs, reproduce::ReproduceArgs, run::RunArgs, show::ShowArgs, trace::TraceArgs,
+};
 
 /// A workshop for attention accelerators.
 #[derive(Debug, Parser)]
@@ -38,6 +40,8 @@ pub enum Command {
     List(ListArgs),
     /// Print the checked parameters of a design as TOML, with units and sources
     Show(ShowArgs),
+    /// Reproduce published figures: ours beside theirs
+    Reproduce(ReproduceArgs),
     /// Convert and summarise attention traces
     Trace(TraceArgs),
 }

@@ -1,6 +1,7 @@
 //! Subcommands, one module each.
 
 pub mod list;
+pub mod reproduce;
 pub mod run;
 pub mod show;
 pub mod trace;
@@ -22,6 +23,7 @@ pub fn run(cli: &Cli) -> Result<Verdict> {
         Command::Run(args) => run::run(args, &cli.common),
         Command::List(args) => list::run(args, &cli.common),
         Command::Show(args) => show::run(args, &cli.common),
+        Command::Reproduce(args) => reproduce::run(args, &cli.common),
         Command::Trace(args) => trace::run(args, &cli.common),
     }
 }
@@ -39,11 +41,10 @@ struct Document<'a, T> {
 /// Writes `body` as the result of kind `schema`, if a file is wanted.
 fn write_document(path: Option<&Path>, schema: &str, body: &impl Serialize) -> Result<()> {
     let Some(path) = path else { return Ok(()) };
-    let version = env!("CARGO_PKG_VERSION");
-    write_json(path, &Document { schema, version, command: command_line(), body })
+    write_json(path, &document(schema, body))
 }
 
-/// The error of a part that has no body yet.
-fn not_available(what: &str) -> anyhow::Error {
-    anyhow::anyhow!("{what} is not available yet")
+/// `body` as the result of kind `schema`.
+fn document<'a, T: Serialize>(schema: &'a str, body: &'a T) -> Document<'a, T> {
+    Document { schema, version: env!("CARGO_PKG_VERSION"), command: command_line(), body }
 }

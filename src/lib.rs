@@ -1,6 +1,8 @@
 //! The `attelier` command line: reads arguments, calls the model crates, writes results.
 //!
 //! * [`cli`]: arguments. [`commands`]: one module per subcommand.
+//! * [`machines`], [`workload`]: what the names on the command line stand for.
+//! * [`published`], [`figures`]: numbers of others, and figures made again.
 //! * [`report`]: a result, as JSON and as text.
 //! * [`observers`]: waveform, timeline and progress bar.
 //! * [`output`]: files that are complete or absent. [`table`]: tables and numbers for people.
@@ -11,7 +13,11 @@
 pub mod cli;
 pub mod commands;
 pub mod exit;
+pub mod figures;
+pub mod machines;
 pub mod observers;
 pub mod output;
+pub mod published;
 pub mod report;
 pub mod table;
+pub mod workload;

@@ -6,12 +6,13 @@
 mod identity;
 mod text;
 
-use std::collections::BTreeMap;
-
-use attelier_sim::result::{RunResult, UnitReport};
+use attelier_sim::{
+    energy,
+    result::{RunResult, UnitReport},
+};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-pub use identity::{Identity, content_hash};
+pub use identity::Identity;
 
 /// A run that keeps no unit busy for more than this share of its cycles is bound by latency.
 const BOUND_SHARE: f64 = 0.5;
@@ -41,7 +42,7 @@ pub struct Report {
     pub traffic: TrafficReport,
     /// What the memory did.
     pub dram: Dram,
-    /// Energy [J].
+    /// Energy by term [J].
     pub energy_j: Energy,
     /// Mean power [W].
     pub power_w: Option<f64>,
@@ -112,13 +113,23 @@ pub struct Dram {
 }
 
 /// Energy by term [J].
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Energy {
-    /// Sum of the terms.
+    /// Sum of the terms; `None` where energy is not modelled.
     pub total: Option<f64>,
-    /// One entry per physical cause.
-    #[serde(flatten)]
-    pub terms: BTreeMap<String, f64>,
+    /// One entry per physical cause, in the order of the data.
+    pub terms: Vec<(&'static str, f64)>,
+}
+
+impl Serialize for Energy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.terms.len() + 1))?;
+        map.serialize_entry("total", &self.total)?;
+        for (name, joules) in &self.terms {
+            map.serialize_entry(name, joules)?;
+        }
+        map.end()
+    }
 }
 
 /// Activity of one unit.
@@ -231,11 +242,10 @@ impl Report {
         };
         let mut notes = result.notes.clone();
         notes.push(
-            "memory is ideal (fixed latency, fixed bytes per cycle): it has no rows, so activates, \
-             precharges, refreshes and row hits are unknown"
+            "the ideal memory has no rows: activates, precharges, refreshes and row hits are unknown"
                 .to_owned(),
         );
-        notes.push("energy, power and area are not modelled yet".to_owned());
+        notes.push("area is not modelled yet".to_owned());
         Self {
             identity,
             cycles,
@@ -258,6 +268,29 @@ impl Report {
             published: Vec::new(),
             notes,
         }
+    }
+}
+
+impl Report {
+    /// The same run with its energy.
+    pub fn with_energy(mut self, energy: energy::Energy) -> Self {
+        let total = energy.total();
+        self.power_w = (self.seconds > 0.0).then(|| total / self.seconds);
+        self.energy_j = Energy { total: Some(total), terms: energy.terms };
+        self.notes.extend(energy.notes);
+        self
+    }
+
+    /// The same run beside published numbers.
+    pub fn beside(mut self, published: Vec<Published>) -> Self {
+        self.published = published;
+        self
+    }
+
+    /// The same run with more to know about it.
+    pub fn noting(mut self, notes: impl IntoIterator<Item = String>) -> Self {
+        self.notes.extend(notes);
+        self
     }
 }
 

@@ -36,6 +36,28 @@ pub fn table(columns: &[(&str, Align)], rows: impl IntoIterator<Item = Vec<Strin
     lines.collect()
 }
 
+/// Paragraphs with a dash before each, wrapped at 100 columns.
+pub fn bullets(paragraphs: &[String]) -> String {
+    const COLUMNS: usize = 100;
+    let mut text = String::new();
+    for paragraph in paragraphs {
+        let mut column = 3;
+        text.push_str("  -");
+        for word in paragraph.split_whitespace() {
+            let width = word.chars().count() + 1;
+            if column > 4 && column + width > COLUMNS {
+                text.push_str("\n   ");
+                column = 3;
+            }
+            text.push(' ');
+            text.push_str(word);
+            column += width;
+        }
+        text.push('\n');
+    }
+    text
+}
+
 /// An integer with commas between thousands.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -104,6 +126,17 @@ mod tests {
         assert_eq!(with_prefix(2e-12, "s"), "0.002 ns");
         assert_eq!(percent(Some(0.998)), "99.8 %");
         assert_eq!(percent(None), "-");
+    }
+
+    #[test]
+    fn paragraphs_are_wrapped_between_words() {
+        let long = "word ".repeat(30);
+        let text = bullets(&[long, "short".to_owned(), "x".repeat(200)]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 4, "{text}");
+        assert!(lines[0].starts_with("  - word") && lines[0].len() <= 100, "{text}");
+        assert!(lines[1].starts_with("    word"), "{text}");
+        assert_eq!(lines[2], "  - short");
     }
 
     #[test]

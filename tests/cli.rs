@@ -1,32 +1,15 @@
 //! The command as a user meets it: arguments, messages, exit codes, files left behind.
 #![allow(clippy::unwrap_used, reason = "a test may stop here")]
 
-use std::{fs, path::Path};
+mod common;
 
-use assert_cmd::{assert::Assert, cargo::cargo_bin_cmd};
-
-/// Runs `attelier` with arguments in a folder.
-fn attelier(folder: &Path, args: &[&str]) -> Assert {
-    cargo_bin_cmd!("attelier").current_dir(folder).args(args).assert()
-}
-
-fn stderr(assert: &Assert) -> String {
-    String::from_utf8(assert.get_output().stderr.clone()).unwrap()
-}
-
-fn stdout(assert: &Assert) -> String {
-    String::from_utf8(assert.get_output().stdout.clone()).unwrap()
-}
-
-fn is_empty(folder: &Path) -> bool {
-    fs::read_dir(folder).unwrap().next().is_none()
-}
+use common::{attelier, is_empty, stderr, stdout};
 
 #[test]
 fn help_names_every_command() {
     let folder = tempfile::tempdir().unwrap();
     let help = stdout(&attelier(folder.path(), &["--help"]).code(0));
-    for command in ["run", "list", "show", "trace", "--json", "--seed"] {
+    for command in ["run", "list", "show", "reproduce", "trace", "--json", "--seed"] {
         assert!(help.contains(command), "{command} in {help}");
     }
     let version = stdout(&attelier(folder.path(), &["--version"]).code(0));
@@ -66,4 +49,37 @@ fn an_output_in_a_missing_folder_is_refused() {
     let message = stderr(&attelier(folder.path(), &args).code(2));
     assert_eq!(message, "error: cannot write `none/a.jsonl`: folder `none` does not exist\n");
     assert!(is_empty(folder.path()));
+}
+
+#[test]
+fn lists_name_designs_workloads_and_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = stdout(&attelier(folder.path(), &["list"]).code(0));
+    for name in ["spatten-eighth", "gpt2-small/wikitext2", "bert-large/squad-v2", "spatten fig19"] {
+        assert!(all.contains(name), "{name} in {all}");
+    }
+    let figures = stdout(&attelier(folder.path(), &["list", "figures"]).code(0));
+    assert!(figures.contains("fig19") && !figures.contains("gpt2-small"), "{figures}");
+}
+
+#[test]
+fn what_show_prints_is_a_configuration_of_the_same_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["show", "spatten", "--set", "topk_value.parallelism=4"];
+    let shown = stdout(&attelier(folder.path(), &args).code(0));
+    assert!(shown.contains("user: --set topk_value.parallelism=4"), "{shown}");
+    std::fs::write(folder.path().join("mine.toml"), &shown).unwrap();
+    let args = ["show", "spatten", "--config", "mine.toml"];
+    let again = stdout(&attelier(folder.path(), &args).code(0));
+    let hash = |text: &str| text.lines().nth(1).unwrap().to_owned();
+    assert!(hash(&shown).starts_with("# config_hash "), "{shown}");
+    assert_eq!(hash(&shown), hash(&again));
+}
+
+#[test]
+fn an_unknown_figure_is_answered_with_those_that_exist() {
+    let folder = tempfile::tempdir().unwrap();
+    let message = stderr(&attelier(folder.path(), &["reproduce", "spatten", "fig91"]).code(2));
+    let expected = "error: unknown figure `spatten fig91`: expected one of `spatten fig19`\n";
+    assert_eq!(message, expected);
 }

@@ -1,13 +1,16 @@
 //! `attelier list`: what exists, one line each.
 
 use anyhow::Result;
+use attelier_hw::designs::DESIGNS;
+use attelier_workloads::preset;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::{not_available, write_document};
+use super::write_document;
 use crate::{
     cli::Common,
     exit::Verdict,
+    figures::FIGURES,
     output,
     table::{Align::Left, table},
 };
@@ -27,6 +30,8 @@ pub enum Kind {
     Designs,
     /// Workload presets.
     Workloads,
+    /// Published figures that can be reproduced.
+    Figures,
 }
 
 /// One line of a list.
@@ -49,26 +54,43 @@ struct Rows {
 pub fn run(args: &ListArgs, common: &Common) -> Result<Verdict> {
     let kinds = args.kind.map_or_else(|| Kind::value_variants().to_vec(), |kind| vec![kind]);
     let mut rows = Vec::new();
-    let mut text = String::new();
+    let mut texts = Vec::new();
     for kind in kinds {
         let entries = entries(kind)?;
         let cells = entries.iter().map(|entry| vec![entry.name.clone(), entry.summary.clone()]);
         let title = match kind {
             Kind::Designs => "design",
             Kind::Workloads => "workload",
+            Kind::Figures => "figure",
         };
-        text += &table(&[(title, Left), ("what it is", Left)], cells);
+        texts.push(table(&[(title, Left), ("what it is", Left)], cells));
         rows.extend(entries);
     }
     write_document(common.json.as_deref(), "attelier-list-1", &Rows { rows })?;
-    output::print(&text)?;
+    output::print(&texts.join("\n"))?;
     Ok(Verdict::Passed)
 }
 
 /// Everything of one kind, in the order of its registry.
 fn entries(kind: Kind) -> Result<Vec<Entry>> {
-    Err(not_available(match kind {
-        Kind::Designs => "the list of designs",
-        Kind::Workloads => "the list of workloads",
-    }))
+    let entry = |name: String, summary: String| Entry { kind, name, summary };
+    Ok(match kind {
+        Kind::Designs => {
+            let designs = DESIGNS.iter();
+            designs.map(|design| entry(design.name.into(), design.summary.into())).collect()
+        }
+        Kind::Workloads => {
+            let presets = preset::list()?.into_iter();
+            presets
+                .map(|preset| {
+                    let mark = if preset.assumed { " (partly assumed)" } else { "" };
+                    entry(preset.name, preset.description + mark)
+                })
+                .collect()
+        }
+        Kind::Figures => FIGURES
+            .iter()
+            .map(|figure| entry(format!("{} {}", figure.paper, figure.name), figure.summary.into()))
+            .collect(),
+    })
 }

@@ -2,17 +2,20 @@
 
 use std::{io, path::PathBuf};
 
-use anyhow::Result;
-use attelier_sim::{observe::Observer, result::RunResult};
+use anyhow::{Result, bail};
+use attelier_sim::{kernel::run::Mode, observe::Observer, result::RunResult};
+use attelier_workloads::Workload;
 use clap::Args;
 
-use super::not_available;
 use crate::{
     cli::{Common, Overrides, command_line},
     exit::Verdict,
+    machines::{self, Loaded},
     observers::{Many, perfetto::PerfettoWriter, progress::Progress, vcd::VcdWriter},
     output::{self, OutputFile},
+    published,
     report::{Identity, Report},
+    workload,
 };
 
 /// What to simulate, and what to record of it.
@@ -20,7 +23,8 @@ use crate::{
 pub struct RunArgs {
     /// Design [default: spatten]; see `attelier list designs`
     pub design: Option<String>,
-    /// Workload preset or trace file [default: that of the design]
+    /// Workload preset or trace file [default: that of the design]; `--set workload.tokens=8`
+    /// changes a preset
     pub workload: Option<String>,
     /// Departures from the preset.
     #[command(flatten)]
@@ -37,14 +41,12 @@ pub struct RunArgs {
 }
 
 /// A checked machine and a checked workload.
-#[derive(Debug)]
-pub struct Job {
-    design: String,
-    /// Canonical text of all parameters.
-    config: String,
-    workload: String,
-    workload_hash: String,
-    peak_bytes_per_s: f64,
+struct Job {
+    design: &'static str,
+    loaded: Loaded,
+    workload: Workload,
+    /// What departs from design and workload as published.
+    changes: Vec<String>,
 }
 
 /// Runs the command.
@@ -52,15 +54,15 @@ pub fn run(args: &RunArgs, common: &Common) -> Result<Verdict> {
     let files = [&common.json, &args.vcd, &args.perfetto];
     output::check_distinct(files.into_iter().flatten().map(PathBuf::as_path))?;
     // Bad input is found before any file is touched, an unwritable file before the simulation.
-    let job = Job::prepare(args)?;
+    let job = Job::prepare(args, common.seed)?;
     let open = |path: &Option<PathBuf>| path.as_deref().map(OutputFile::create).transpose();
     let json_file = open(&common.json)?;
     let mut vcd_file = open(&args.vcd)?;
     let mut perfetto_file = open(&args.perfetto)?;
 
     let mut progress = Progress::new();
-    let mut vcd = vcd_file.as_mut().map(|file| VcdWriter::new(file, &job.design));
-    let mut perfetto = perfetto_file.as_mut().map(|file| PerfettoWriter::new(file, &job.design));
+    let mut vcd = vcd_file.as_mut().map(|file| VcdWriter::new(file, job.design));
+    let mut perfetto = perfetto_file.as_mut().map(|file| PerfettoWriter::new(file, job.design));
     let mut observers = Many::new();
     observers.add(&mut progress);
     if let Some(vcd) = &mut vcd {
@@ -75,9 +77,7 @@ pub fn run(args: &RunArgs, common: &Common) -> Result<Verdict> {
     check(vcd_file.as_ref(), vcd_outcome)?;
     check(perfetto_file.as_ref(), perfetto_outcome)?;
 
-    let identity = Identity::new(&job.design, &job.config, &job.workload, &job.workload_hash)
-        .started_by(command_line(), common.seed);
-    let report = Report::new(identity, &result, job.peak_bytes_per_s);
+    let report = job.report(&result, common.seed);
     if let Some(file) = json_file {
         file.commit_json(&report)?;
     }
@@ -98,17 +98,56 @@ fn check(file: Option<&OutputFile>, outcome: io::Result<()>) -> Result<()> {
 
 impl Job {
     /// Loads and checks design and workload.
-    fn prepare(_args: &RunArgs) -> Result<Self> {
-        Err(not_available("simulation"))
+    fn prepare(args: &RunArgs, seed: u64) -> Result<Self> {
+        let (knobs, set) = workload::split_sets(&args.overrides.set);
+        let overrides = Overrides { config: args.overrides.config.clone(), set };
+        let design = args.design.as_deref().unwrap_or(machines::DEFAULT_DESIGN);
+        if args.workload.is_none() && workload::exists(design) {
+            bail!(
+                "`{design}` is a workload: name the design before it, as in `attelier run {} {design}`",
+                machines::DEFAULT_DESIGN
+            );
+        }
+        let loaded = machines::load(design, &overrides)?;
+        let name = args.workload.as_deref().unwrap_or(loaded.default_workload);
+        let workload = workload::load(name, &knobs, seed)?;
+        let file = args.overrides.config.iter().map(|file| format!("--config {}", file.display()));
+        let sets = args.overrides.set.iter().map(|set| format!("--set {set}"));
+        let changes = file.chain(sets).collect();
+        Ok(Self { design: loaded.config.design().name, loaded, workload, changes })
     }
 
     /// Simulates.
     fn simulate(
         &self,
-        _every_cycle: bool,
-        _seed: u64,
-        _observer: &mut dyn Observer,
+        every_cycle: bool,
+        seed: u64,
+        observer: &mut dyn Observer,
     ) -> Result<RunResult> {
-        Err(not_available("simulation"))
+        let mode = if every_cycle { Mode::EveryCycle } else { Mode::Jump };
+        self.loaded.machine.simulate(&self.workload, mode, seed, observer)
+    }
+
+    /// Everything there is to say about a run.
+    fn report(&self, result: &RunResult, seed: u64) -> Report {
+        let machine = &self.loaded.machine;
+        let hash = self.workload.content_hash().to_hex();
+        let identity =
+            Identity::new(self.design, &machine.config_hash(), &self.workload.name, &hash)
+                .started_by(command_line(), seed);
+        let report = Report::new(identity, result, machine.peak_bytes_per_s())
+            .with_energy(machine.energy(result));
+        let beside = published::beside(self.design, &self.workload, &report);
+        let changed = (!self.changes.is_empty())
+            .then(|| format!("not the published preset: {}", self.changes.join(", ")));
+        report.beside(beside).noting(changed.into_iter().chain(self.about_workload()))
+    }
+
+    /// Where the workload comes from, and what of it no source states.
+    fn about_workload(&self) -> Vec<String> {
+        let Workload { provenance, assumptions, .. } = &self.workload;
+        let source = (!provenance.is_empty()).then(|| format!("workload: {provenance}"));
+        let assumed = assumptions.iter().map(|text| format!("workload, assumed: {text}"));
+        source.into_iter().chain(assumed).collect()
     }
 }

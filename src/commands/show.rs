@@ -4,12 +4,11 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
-use super::{not_available, write_document};
+use super::write_document;
 use crate::{
     cli::{Common, Overrides},
     exit::Verdict,
-    output,
-    report::content_hash,
+    machines, output,
 };
 
 /// Which design.
@@ -31,23 +30,11 @@ struct Shown<'a> {
 
 /// Runs the command.
 pub fn run(args: &ShowArgs, common: &Common) -> Result<Verdict> {
-    let record = record(&args.design, &args.overrides)?;
-    let config_hash = content_hash(record.canonical.as_bytes());
-    let shown = Shown { design: &args.design, config_hash, toml: &record.annotated };
+    let loaded = machines::load(&args.design, &args.overrides)?;
+    let config_hash = loaded.machine.config_hash();
+    let toml = loaded.machine.show(&loaded.config);
+    let shown = Shown { design: &args.design, config_hash, toml: &toml };
     write_document(common.json.as_deref(), "attelier-show-1", &shown)?;
-    output::print(&record.annotated)?;
+    output::print(&toml)?;
     Ok(Verdict::Passed)
-}
-
-/// All parameters of a design as TOML.
-struct Record {
-    /// For people: with units and sources.
-    annotated: String,
-    /// For the hash: values alone.
-    canonical: String,
-}
-
-/// Loads and checks a design.
-fn record(_design: &str, _overrides: &Overrides) -> Result<Record> {
-    Err(not_available("the parameter record"))
 }

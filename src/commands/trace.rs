@@ -1,16 +1,21 @@
 //! `attelier trace`: convert and summarise attention traces.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::BufWriter,
+    path::{Path, PathBuf},
+};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use attelier_workloads::{Summary, Workload, open, summarise, trace::write_workload};
 use clap::{Args, Subcommand};
-use serde::Serialize;
+use flate2::{Compression, write::GzEncoder};
 
-use super::{not_available, write_document};
+use super::write_document;
 use crate::{
     cli::Common,
     exit::Verdict,
     output::{self, OutputFile},
+    workload,
 };
 
 /// What to do with traces.
@@ -28,7 +33,7 @@ pub enum TraceAction {
     Import {
         /// The csv
         file: PathBuf,
-        /// The trace file to write
+        /// The trace file to write, compressed if its name ends in `.gz`
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
     },
@@ -39,20 +44,6 @@ pub enum TraceAction {
     },
 }
 
-/// What a trace amounts to.
-#[derive(Debug, Clone, Serialize)]
-pub struct Summary {
-    /// Name of the workload.
-    pub workload: String,
-    /// Hash of all requests.
-    pub workload_hash: String,
-    /// Requests.
-    pub requests: u64,
-    /// The summary for people.
-    #[serde(skip)]
-    pub text: String,
-}
-
 /// Runs the command.
 pub fn run(args: &TraceArgs, common: &Common) -> Result<Verdict> {
     let summary = match &args.action {
@@ -60,21 +51,32 @@ pub fn run(args: &TraceArgs, common: &Common) -> Result<Verdict> {
             let paths = common.json.iter().chain([output]).map(PathBuf::as_path);
             output::check_distinct(paths)?;
             let target = OutputFile::create(output)?;
-            import(file, target)?
+            import(file, output, target)?
         }
-        TraceAction::Show { trace } => summarise(trace)?,
+        TraceAction::Show { trace } => summarise(&workload::load(trace, &[], common.seed)?)?,
     };
     write_document(common.json.as_deref(), "attelier-trace-1", &summary)?;
-    output::print(&summary.text)?;
+    output::print(&summary.to_string())?;
     Ok(Verdict::Passed)
 }
 
 /// Converts `csv` into `target`, which is committed only when all of it could be read.
-fn import(_csv: &Path, _target: OutputFile) -> Result<Summary> {
-    Err(not_available("trace import"))
+fn import(csv: &Path, output: &Path, target: OutputFile) -> Result<Summary> {
+    let workload = open(csv)?;
+    let summary = summarise(&workload)?;
+    write(&workload, output, target)
+        .with_context(|| format!("cannot write `{}`", output.display()))?;
+    Ok(summary)
 }
 
-/// Reads and summarises a trace.
-fn summarise(_trace: &str) -> Result<Summary> {
-    Err(not_available("trace show"))
+fn write(workload: &Workload, output: &Path, target: OutputFile) -> Result<()> {
+    let shown = output.display().to_string();
+    let target = if output.extension().is_some_and(|extension| extension == "gz") {
+        let encoder = BufWriter::new(GzEncoder::new(target, Compression::default()));
+        let encoder = write_workload(&shown, encoder, workload)?;
+        encoder.into_inner().map_err(std::io::IntoInnerError::into_error)?.finish()?
+    } else {
+        write_workload(&shown, target, workload)?
+    };
+    target.commit()
 }

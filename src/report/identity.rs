@@ -24,15 +24,15 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The run of a design with the canonical parameter text `config` on a workload.
-    pub fn new(design: &str, config: &str, workload: &str, workload_hash: &str) -> Self {
+    /// The run of a design on a workload, each with its hash.
+    pub fn new(design: &str, config_hash: &str, workload: &str, workload_hash: &str) -> Self {
         Self {
             schema: "attelier-run-1",
             version: env!("CARGO_PKG_VERSION"),
             design: design.to_owned(),
             workload: workload.to_owned(),
             seed: 0,
-            config_hash: content_hash(config.as_bytes()),
+            config_hash: config_hash.to_owned(),
             workload_hash: workload_hash.to_owned(),
             command: String::new(),
         }
@@ -42,9 +42,4 @@ impl Identity {
     pub fn started_by(self, command: String, seed: u64) -> Self {
         Self { command, seed, ..self }
     }
-}
-
-/// The hash that names a content.
-pub fn content_hash(bytes: &[u8]) -> String {
-    blake3::hash(bytes).to_hex().to_string()
 }

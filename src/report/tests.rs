@@ -31,7 +31,7 @@ fn result() -> RunResult {
 }
 
 fn report(result: &RunResult) -> Report {
-    let identity = Identity::new("spatten", "clock_hz = 1", "gpt2-small/wikitext2", "ab12");
+    let identity = Identity::new("spatten", "cd34", "gpt2-small/wikitext2", "ab12");
     let identity = identity.started_by("attelier run --seed 7".to_owned(), 7);
     Report::new(identity, result, 512e9)
 }
@@ -42,8 +42,10 @@ fn json_of(report: &Report) -> Value {
 
 #[test]
 fn the_text_shows_every_section() {
-    let mut report = report(&result());
-    report.published.push(Published::new("throughput", 430.0, 400.0, "GOP/s", "section V-B"));
+    let terms = vec![("dram", 6e-3), ("key_sram", 2e-3)];
+    let energy = energy::Energy { terms, notes: vec!["energy: no leakage".to_owned()] };
+    let row = Published::new("throughput", 430.0, 400.0, "GOP/s", "section V-B");
+    let report = report(&result()).with_energy(energy).beside(vec![row]);
     insta::assert_snapshot!(report.text());
 }
 
@@ -116,8 +118,7 @@ fn units_keep_the_order_of_the_design() {
 
 #[test]
 fn energy_terms_stand_beside_their_total() {
-    let terms = BTreeMap::from([("sram".to_owned(), 0.5)]);
-    let energy = Energy { total: Some(0.5), terms };
+    let energy = Energy { total: Some(0.5), terms: vec![("sram", 0.5)] };
     assert_eq!(serde_json::to_value(energy).unwrap(), json!({"total": 0.5, "sram": 0.5}));
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::{Bound, BoundKind, Report, share};
 use crate::table::{
     Align::{Left, Right},
-    grouped, percent, significant, table, with_prefix,
+    bullets, grouped, percent, significant, table, with_prefix,
 };
 
 impl Report {
@@ -15,6 +15,7 @@ impl Report {
             self.summary(),
             self.traffic_section(),
             self.units_section(),
+            self.energy_section(),
             self.published_section(),
             self.notes_section(),
         ];
@@ -94,6 +95,21 @@ impl Report {
         format!("Units, share of cycles\n{}", table(&columns, rows))
     }
 
+    fn energy_section(&self) -> String {
+        let Some(total) = self.energy_j.total else { return String::new() };
+        let of_all = |joules: f64| percent((total > 0.0).then(|| joules / total));
+        let power = |joules: f64| {
+            let watts = (self.seconds > 0.0).then(|| joules / self.seconds);
+            watts.map_or("-".to_owned(), |watts| with_prefix(watts, "W"))
+        };
+        let terms = self.energy_j.terms.iter().copied().chain([("total", total)]);
+        let rows = terms.map(|(name, joules)| {
+            vec![name.to_owned(), with_prefix(joules, "J"), power(joules), of_all(joules)]
+        });
+        let columns = [("term", Left), ("energy", Right), ("power", Right), ("share", Right)];
+        format!("Energy\n{}", table(&columns, rows))
+    }
+
     fn published_section(&self) -> String {
         if self.published.is_empty() {
             return String::new();
@@ -123,8 +139,7 @@ impl Report {
         if self.notes.is_empty() {
             return String::new();
         }
-        let notes: String = self.notes.iter().map(|note| format!("  - {note}\n")).collect();
-        format!("Notes\n{notes}")
+        format!("Notes\n{}", bullets(&self.notes))
     }
 }
 

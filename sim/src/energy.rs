@@ -1,0 +1,225 @@
+//! Energy of a SpAtten run: what every unit did, times what one such operation costs.
+//!
+//! Counts come from the run, costs from [`attelier_hw::technology`]; nothing is fitted. The terms
+//! are disjoint and add up to the total. How each is counted:
+//!
+//! | term | count |
+//! |---|---|
+//! | `dram` | bits read, at the average cost that already holds activation |
+//! | `key_sram`, `value_sram` | bits that arrive are written; every array beat reads one line |
+//! | `qk_array`, `pv_array` | every multiplier in every beat, and the adders of the tree |
+//! | `softmax` | elements, half of the beats times lanes, each with [`SOFTMAX_MULTIPLIES`] and [`SOFTMAX_ADDS`] |
+//! | `quant_decision` | one comparison per lane and row |
+//! | `topk` | two comparator arrays in every busy cycle of both engines |
+//! | `importance` | one addition per probability and per element of an output |
+//!
+//! A buffer is many small memories: the released RTL builds it from two banks of one memory per
+//! bit of the datapath, and a line is read from all memories of one bank.
+//!
+//! Ignored: leakage, clock tree, wires, control, and the FIFOs and crossbars of the fetcher.
+
+use attelier_hw::spatten::Spatten;
+use attelier_hw::technology as cost;
+
+use crate::result::RunResult;
+
+/// Banks of a buffer (Table I of the paper).
+pub const SRAM_BANKS: u64 = 2;
+
+/// Multiplications per softmax element: scale, exponential as a series of fifth order, division
+/// (assumed to cost as much as a multiplication), requantisation.
+pub const SOFTMAX_MULTIPLIES: u64 = 1 + 5 + 1 + 1;
+
+/// Additions per softmax element: the series, and the sum.
+pub const SOFTMAX_ADDS: u64 = 5 + 1;
+
+/// Width of an importance accumulator; published nowhere \[bits\].
+pub const IMPORTANCE_BITS: u32 = 32;
+
+const PICO: f64 = 1e-12;
+
+/// Cost of one operation of each kind \[pJ\].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Costs {
+    /// One bit read from DRAM, activation included.
+    pub dram_bit: f64,
+    /// One bit read from the key buffer.
+    pub key_read_bit: f64,
+    /// One bit written to the key buffer.
+    pub key_write_bit: f64,
+    /// One bit read from the value buffer.
+    pub value_read_bit: f64,
+    /// One bit written to the value buffer.
+    pub value_write_bit: f64,
+    /// One multiplication in the QxK array.
+    pub qk_multiply: f64,
+    /// One addition in the QxK array.
+    pub qk_add: f64,
+    /// One multiplication in the PxV array.
+    pub pv_multiply: f64,
+    /// One addition in the PxV array.
+    pub pv_add: f64,
+    /// One multiplication in the softmax pipeline.
+    pub softmax_multiply: f64,
+    /// One addition in the softmax pipeline.
+    pub softmax_add: f64,
+    /// One comparison of the quantization decision.
+    pub decision_compare: f64,
+    /// One comparison of the local-value top-k engine.
+    pub value_compare: f64,
+    /// One comparison of the token and head top-k engine.
+    pub token_compare: f64,
+    /// One addition to an importance.
+    pub importance_add: f64,
+}
+
+impl Costs {
+    /// Costs of the machine `params`.
+    pub fn of(params: &Spatten) -> Self {
+        let bits = params.datapath_bits;
+        let macro_bytes = |bytes: u64| bytes / (SRAM_BANKS * u64::from(bits));
+        let key = macro_bytes(params.key_sram.bytes);
+        let value = macro_bytes(params.value_sram.bytes);
+        Self {
+            dram_bit: cost::HBM2_AVERAGE.value,
+            key_read_bit: cost::sram_read_pj_per_bit(key),
+            key_write_bit: cost::sram_write_pj_per_bit(key),
+            value_read_bit: cost::sram_read_pj_per_bit(value),
+            value_write_bit: cost::sram_write_pj_per_bit(value),
+            qk_multiply: cost::multiply_pj(bits),
+            qk_add: cost::add_pj(bits),
+            pv_multiply: cost::multiply_pj(bits),
+            pv_add: cost::add_pj(bits),
+            softmax_multiply: cost::FP32_MULTIPLY.value,
+            softmax_add: cost::FP32_ADD.value,
+            decision_compare: cost::compare_pj(bits),
+            value_compare: cost::compare_pj(bits),
+            token_compare: cost::compare_pj(IMPORTANCE_BITS),
+            importance_add: cost::add_pj(IMPORTANCE_BITS),
+        }
+    }
+
+    /// The same, with each buffer as one undivided memory: the upper bound of the SRAM terms.
+    pub fn with_undivided_sram(self, params: &Spatten) -> Self {
+        Self {
+            key_read_bit: cost::sram_read_pj_per_bit(params.key_sram.bytes),
+            key_write_bit: cost::sram_write_pj_per_bit(params.key_sram.bytes),
+            value_read_bit: cost::sram_read_pj_per_bit(params.value_sram.bytes),
+            value_write_bit: cost::sram_write_pj_per_bit(params.value_sram.bytes),
+            ..self
+        }
+    }
+}
+
+/// Energy by physical cause.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Energy {
+    /// Name and energy \[J\] of every term.
+    pub terms: Vec<(&'static str, f64)>,
+    /// What a reader must know about them.
+    pub notes: Vec<String>,
+}
+
+impl Energy {
+    /// Sum of the terms \[J\].
+    pub fn total(&self) -> f64 {
+        self.terms.iter().map(|(_, joules)| joules).sum()
+    }
+
+    /// One term \[J\]; 0 for a name that does not exist.
+    pub fn term(&self, name: &str) -> f64 {
+        self.terms.iter().filter(|(term, _)| *term == name).map(|(_, joules)| joules).sum()
+    }
+}
+
+/// Energy of a run of the machine `params`.
+pub fn spatten(params: &Spatten, result: &RunResult) -> Energy {
+    let costs = Costs::of(params);
+    let mut energy = spatten_with(params, result, &costs);
+    let undivided = spatten_with(params, result, &costs.with_undivided_sram(params));
+    let sram = |energy: &Energy| 1e3 * (energy.term("key_sram") + energy.term("value_sram"));
+    energy.notes = vec![
+        format!(
+            "energy: published cost per operation at 45 nm, {} pJ per DRAM bit with average \
+             activation; a division counts as a multiplication (assumed)",
+            cost::HBM2_AVERAGE.value
+        ),
+        format!(
+            "energy of the buffers: {} banks of one memory per datapath bit, {:.3} mJ; as two \
+             undivided memories it would be {:.3} mJ",
+            SRAM_BANKS,
+            sram(&energy),
+            sram(&undivided)
+        ),
+        "energy not modelled: leakage, clock tree, wires, control, FIFOs and crossbars of the \
+         fetcher"
+            .to_owned(),
+    ];
+    energy
+}
+
+/// Energy of a run at given costs, without notes.
+pub fn spatten_with(params: &Spatten, result: &RunResult, costs: &Costs) -> Energy {
+    let beats = |name: &str| units(result, name).map(|unit| unit.beats).sum::<u64>() as f64;
+    let busy = |name: &str| units(result, name).map(|unit| unit.busy_cycles).sum::<u64>() as f64;
+    let traffic = &result.traffic;
+    let key_bits = bits(traffic.key_bytes + traffic.key_lsb_bytes);
+    let value_bits = bits(traffic.value_bytes);
+    let head_dim = f64::from(params.head_dim);
+    let lanes = f64::from(params.softmax.lanes);
+    let (qk, pv) = (beats("qk_array"), beats("pv_array"));
+    let qk_width = f64::from(params.qk_array.multipliers);
+    let pv_width = f64::from(params.pv_array.multipliers);
+    // A tree from n products to m sums has n - m adders; PxV then adds each sum to its register.
+    let qk_adders = qk_width - f64::from(params.qk_array.keys_per_line);
+    let elements = beats("softmax") / 2.0 * lanes;
+    let comparators = |engine: &attelier_hw::spatten::TopK| 2.0 * f64::from(engine.parallelism);
+    let terms = vec![
+        ("dram", (bits(traffic.query_bytes) + key_bits + value_bits) * costs.dram_bit),
+        (
+            "key_sram",
+            key_bits * costs.key_write_bit
+                + qk * bits(u64::from(params.key_sram.line_bytes)) * costs.key_read_bit,
+        ),
+        (
+            "value_sram",
+            value_bits * costs.value_write_bit
+                + pv * bits(u64::from(params.value_sram.line_bytes)) * costs.value_read_bit,
+        ),
+        ("qk_array", qk * (qk_width * costs.qk_multiply + qk_adders * costs.qk_add)),
+        ("pv_array", pv * pv_width * (costs.pv_multiply + costs.pv_add)),
+        (
+            "softmax",
+            elements
+                * (SOFTMAX_MULTIPLIES as f64 * costs.softmax_multiply
+                    + SOFTMAX_ADDS as f64 * costs.softmax_add),
+        ),
+        ("quant_decision", beats("quant_decision") * lanes * costs.decision_compare),
+        (
+            "topk",
+            busy("topk_value") * comparators(&params.topk_value) * costs.value_compare
+                + busy("topk_token") * comparators(&params.topk_token) * costs.token_compare,
+        ),
+        (
+            "importance",
+            (beats("token_importance") * lanes + beats("head_importance") * head_dim)
+                * costs.importance_add,
+        ),
+    ];
+    let terms = terms.into_iter().map(|(name, pico)| (name, pico * PICO)).collect();
+    Energy { terms, notes: Vec::new() }
+}
+
+fn units<'a>(
+    result: &'a RunResult,
+    name: &'a str,
+) -> impl Iterator<Item = &'a crate::result::UnitReport> {
+    result.units.iter().filter(move |unit| unit.name == name)
+}
+
+fn bits(bytes: u64) -> f64 {
+    8.0 * bytes as f64
+}
+
+#[cfg(test)]
+mod tests;

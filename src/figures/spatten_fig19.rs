@@ -1,0 +1,231 @@
+//! SpAtten, figure 19: throughput over the parallelism of the top-k engines, and over the size of
+//! the key and value buffers.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use anyhow::Result;
+use attelier_sim::{
+    kernel::run::Mode,
+    observe::{Nobody, Observer},
+};
+use attelier_workloads::Workload;
+use rayon::prelude::*;
+
+use super::{Outcome, Row};
+use crate::{
+    cli::Overrides,
+    machines,
+    published::{SPATTEN, SPATTEN_FIG19_SRAM, SPATTEN_FIG19_TOPK},
+    table::{
+        Align::{Left, Right},
+        significant, table,
+    },
+    workload,
+};
+
+const DESIGN: &str = "spatten";
+
+/// GPT-2 runs whose counts are published.
+const WORKLOADS: [&str; 2] = ["gpt2-small/wikitext2", "gpt2-medium/wikitext2"];
+
+/// Bytes of the buffer that the paper calls 196 KB.
+const SRAM_BYTES: u64 = 196_608;
+
+/// One axis of the figure.
+struct Sweep {
+    /// What changes, for people.
+    name: &'static str,
+    points: Vec<Point>,
+    /// Point that others are divided by.
+    base: usize,
+}
+
+/// One machine of a sweep.
+struct Point {
+    label: String,
+    sets: Vec<String>,
+    published: f64,
+}
+
+/// Throughput of one run [GOP/s].
+#[derive(Clone, Copy)]
+struct Rates {
+    executed: f64,
+    dense: f64,
+}
+
+/// Simulates all points of both sweeps on both workloads.
+pub fn reproduce(seed: u64, observer: &mut (dyn Observer + Send)) -> Result<Outcome> {
+    let sweeps = [topk(), sram()];
+    let workloads = WORKLOADS.map(|name| workload::load(name, &[], seed));
+    let mut runs = Vec::new();
+    for workload in &workloads {
+        let workload = workload.as_ref().map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        runs.extend(sweeps.iter().map(|sweep| (sweep, workload)));
+    }
+    let jobs: Vec<(&Point, &Workload)> = runs
+        .iter()
+        .flat_map(|(sweep, workload)| sweep.points.iter().map(move |point| (point, *workload)))
+        .collect();
+    let total = jobs.len() as u64;
+    observer.begin(&[], 1);
+    let (done, observer) = (AtomicU64::new(0), Mutex::new(observer));
+    let rates: Vec<Rates> = jobs
+        .par_iter()
+        .map(|(point, workload)| {
+            let rates = simulate(point, workload, seed)?;
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            observer.lock().unwrap_or_else(PoisonError::into_inner).progress(0, done, total);
+            Ok(rates)
+        })
+        .collect::<Result<_>>()?;
+    observer.lock().unwrap_or_else(PoisonError::into_inner).end(0);
+
+    let mut rates = rates.into_iter();
+    let mut outcome = Outcome { rows: Vec::new(), text: String::new(), notes: notes() };
+    for (sweep, workload) in runs {
+        let ours: Vec<Rates> = rates.by_ref().take(sweep.points.len()).collect();
+        compare(&mut outcome, sweep, &ours, &workload.name);
+    }
+    Ok(outcome)
+}
+
+fn simulate(point: &Point, workload: &Workload, seed: u64) -> Result<Rates> {
+    let overrides = Overrides { config: None, set: point.sets.clone() };
+    let loaded = machines::load(DESIGN, &overrides)?;
+    let result = loaded.machine.simulate(workload, Mode::Jump, seed, &mut Nobody)?;
+    let nanoseconds = result.cycles as f64 * 1e9 / result.clock_hz as f64;
+    Ok(Rates {
+        executed: result.ops_executed as f64 / nanoseconds,
+        dense: result.ops_dense as f64 / nanoseconds,
+    })
+}
+
+fn topk() -> Sweep {
+    let points = SPATTEN_FIG19_TOPK.map(|(width, published)| Point {
+        label: format!("width {width}"),
+        sets: vec![
+            format!("topk_value.parallelism={width}"),
+            format!("topk_token.parallelism={width}"),
+        ],
+        published,
+    });
+    Sweep { name: "parallelism of both top-k engines", points: points.into(), base: 4 }
+}
+
+fn sram() -> Sweep {
+    let points = SPATTEN_FIG19_SRAM.map(|(kilobytes, published)| {
+        let bytes = SRAM_BYTES * u64::from(kilobytes / SPATTEN_FIG19_SRAM[0].0);
+        Point {
+            label: format!("{kilobytes} KB"),
+            sets: vec![format!("key_sram.bytes={bytes}"), format!("value_sram.bytes={bytes}")],
+            published,
+        }
+    });
+    Sweep { name: "size of key and of value buffer", points: points.into(), base: 0 }
+}
+
+/// Adds the rows and the table of one sweep on one workload.
+fn compare(outcome: &mut Outcome, sweep: &Sweep, ours: &[Rates], workload: &str) {
+    let Sweep { name, points, base } = sweep;
+    let [base_theirs, base_executed] = [points[*base].published, ours[*base].executed];
+    let mut cells = Vec::new();
+    for (point, rates) in points.iter().zip(ours) {
+        let note = format!("{workload}, --set {}", point.sets.join(" --set "));
+        let row = |what: String, pair: [f64; 2], unit| {
+            let item = format!("fig19, {workload}, {}, {what}", point.label);
+            Row::new(SPATTEN, item, pair, unit, note.clone())
+        };
+        let executed = row("executed".into(), [point.published, rates.executed], "GOP/s");
+        let dense = row("dense-equivalent".into(), [point.published, rates.dense], "GOP/s");
+        let shape = row(
+            format!("executed relative to {}", points[*base].label),
+            [point.published / base_theirs, rates.executed / base_executed],
+            "1",
+        );
+        cells.push(vec![
+            point.label.clone(),
+            significant(point.published),
+            significant(rates.executed),
+            executed.judged(),
+            significant(rates.dense),
+            dense.judged(),
+            format!("{:.2}", shape.published),
+            format!("{:.2}", shape.ours),
+            shape.judged(),
+        ]);
+        outcome.rows.extend([executed, dense, shape]);
+    }
+    let columns = [
+        ("", Left),
+        ("published", Right),
+        ("executed", Right),
+        ("deviation", Left),
+        ("dense-eq.", Right),
+        ("deviation", Left),
+        ("published", Right),
+        ("ours", Right),
+        ("deviation", Left),
+    ];
+    outcome.text += &format!(
+        "{name}, {workload} [GOP/s; right: executed relative to {}]\n{}\n",
+        points[*base].label,
+        table(&columns, cells)
+    );
+}
+
+fn notes() -> Vec<String> {
+    vec![
+        "the paper names neither the GPT-2 run of this figure, nor whether its GFLOPS count \
+         executed or dense-equivalent operations: both runs with published counts and both \
+         countings are shown"
+            .to_owned(),
+        "same machine, workload and seed in every row but for the parameter named; nothing is \
+         tuned to this figure"
+            .to_owned(),
+        "196 KB is 196,608 bytes, as in the released RTL; 392 and 784 KB are two and four times \
+         that"
+            .to_owned(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_point_is_a_legal_machine() {
+        for point in topk().points.iter().chain(&sram().points) {
+            let overrides = Overrides { config: None, set: point.sets.clone() };
+            assert!(machines::load(DESIGN, &overrides).is_ok(), "{}", point.label);
+        }
+        let set = &sram().points[0].sets;
+        let preset = machines::load(DESIGN, &Overrides::default()).unwrap();
+        let overrides = Overrides { config: None, set: set.clone() };
+        let first = machines::load(DESIGN, &overrides).unwrap();
+        assert_eq!(first.machine.config_hash(), preset.machine.config_hash());
+    }
+
+    #[test]
+    fn a_sweep_is_compared_in_amount_and_in_shape() {
+        let mut outcome = Outcome { rows: Vec::new(), text: String::new(), notes: Vec::new() };
+        let ours = [20.0, 40.0, 60.0, 80.0, 100.0, 110.0];
+        let ours = ours.map(|executed| Rates { executed, dense: 10.0 * executed });
+        compare(&mut outcome, &topk(), &ours, "w");
+        assert_eq!(outcome.rows.len(), 18);
+        let json = serde_json::to_value(&outcome.rows[2]).unwrap();
+        assert_eq!(json["paper"], SPATTEN);
+        assert_eq!(json["item"], "fig19, w, width 1, executed relative to width 16");
+        assert_eq!(json["ours"], 0.2);
+        assert_eq!(json["published"], 168.0 / 776.0);
+        assert_eq!(json["verdict"], "within 10 %");
+        assert_eq!(json["unit"], "1");
+        let note = "w, --set topk_value.parallelism=1 --set topk_token.parallelism=1";
+        assert_eq!(json["note"], note);
+        assert_eq!(serde_json::to_value(&outcome.rows[1]).unwrap()["ours"], 200.0);
+        assert!(outcome.text.contains("width 32"), "{}", outcome.text);
+    }
+}

@@ -1,0 +1,108 @@
+//! Machines that can be simulated: the one place where a design name meets its simulator.
+//!
+//! A new family of designs is an implementation of [`Machine`] and one line in `FAMILIES`.
+
+mod spatten;
+
+use std::{fs::File, io::Read, path::Path};
+
+use anyhow::{Context, Result};
+use attelier_hw::{
+    config::{self, Config},
+    diagnostic::{Diagnostic, MAX_TEXT_BYTES, SourceText},
+};
+use attelier_sim::{energy::Energy, kernel::run::Mode, observe::Observer, result::RunResult};
+use attelier_workloads::Workload;
+
+use crate::cli::Overrides;
+
+/// A checked design that can run a workload.
+pub trait Machine: Send + Sync {
+    /// Hash of all parameters.
+    fn config_hash(&self) -> String;
+    /// All parameters as TOML with units and sources.
+    fn show(&self, config: &Config) -> String;
+    /// Bandwidth that the memory offers [B/s].
+    fn peak_bytes_per_s(&self) -> f64;
+    /// Simulates.
+    ///
+    /// # Errors
+    /// A workload that does not fit the machine.
+    fn simulate(
+        &self,
+        workload: &Workload,
+        mode: Mode,
+        seed: u64,
+        observer: &mut dyn Observer,
+    ) -> Result<RunResult>;
+    /// Energy of a run.
+    fn energy(&self, result: &RunResult) -> Energy;
+}
+
+/// Joins the values of a configuration to a machine.
+type Build = fn(&Config) -> Result<Box<dyn Machine>, Diagnostic>;
+
+/// Designs that share a simulator.
+struct Family {
+    designs: &'static [&'static str],
+    build: Build,
+    default_workload: &'static str,
+}
+
+const FAMILIES: &[Family] = &[Family {
+    designs: &["spatten", "spatten-eighth"],
+    build: spatten::build,
+    default_workload: attelier_workloads::preset::DEFAULT,
+}];
+
+/// The design of a run that names none.
+pub const DEFAULT_DESIGN: &str = "spatten";
+
+/// A machine with the configuration that it was made from.
+pub struct Loaded {
+    /// Its values and their sources.
+    pub config: Config,
+    /// The machine.
+    pub machine: Box<dyn Machine>,
+    /// The workload of a run that names none.
+    pub default_workload: &'static str,
+}
+
+/// Loads and checks a design: preset, then configuration file, then assignments.
+///
+/// # Errors
+/// An unknown design, and whatever is wrong with its values, at its place.
+pub fn load(design: &str, overrides: &Overrides) -> Result<Loaded> {
+    let file = overrides.config.as_deref().map(read_config).transpose()?;
+    let config = config::load(design, file, &overrides.set)?;
+    let name = config.design().name;
+    let family = FAMILIES.iter().find(|family| family.designs.contains(&name));
+    let family = family.with_context(|| format!("design `{name}` has no simulator yet"))?;
+    let machine = (family.build)(&config)?;
+    Ok(Loaded { config, machine, default_workload: family.default_workload })
+}
+
+/// Reads a configuration file, not much more of it than a configuration may have.
+fn read_config(path: &Path) -> Result<SourceText> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_TEXT_BYTES as u64 + 1).read_to_end(&mut bytes))
+        .with_context(|| format!("cannot read the configuration `{}`", path.display()))?;
+    Ok(SourceText::from_bytes(path.display().to_string(), &bytes)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use attelier_hw::designs::DESIGNS;
+
+    use super::*;
+
+    #[test]
+    fn every_design_has_a_simulator_and_a_default_workload_that_exists() {
+        for design in DESIGNS {
+            let loaded = load(design.name, &Overrides::default()).unwrap();
+            assert!(attelier_workloads::load(loaded.default_workload).is_ok(), "{}", design.name);
+            assert!(loaded.machine.peak_bytes_per_s() > 0.0);
+        }
+    }
+}

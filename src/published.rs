@@ -1,0 +1,60 @@
+//! Numbers that others published, each with its source.
+//!
+//! They are printed beside ours and read by nothing that simulates.
+
+use attelier_workloads::{Phase, Workload};
+
+use crate::report::{Published, Report};
+
+/// The SpAtten paper, as rows of a table of results call it.
+pub const SPATTEN: &str = "SpAtten, HPCA 2021";
+
+/// Mean executed throughput of the full machine over eight GPT-2 tasks [OP/s].
+pub const SPATTEN_GPT2_OPS_PER_S: f64 = 0.43e12;
+
+/// Mean executed throughput of the full machine over 22 BERT tasks [OP/s].
+pub const SPATTEN_BERT_OPS_PER_S: f64 = 1.61e12;
+
+/// Power of the full machine: everything, without DRAM, DRAM alone [W]. The paper does not say over
+/// which tasks; the parts are rounded and add up to 8.31.
+pub const SPATTEN_POWER_W: [f64; 3] = [8.30, 2.60, 5.71];
+
+/// Figure 19: parallelism of the top-k engines and throughput [GFLOPS].
+pub const SPATTEN_FIG19_TOPK: [(u32, f64); 6] =
+    [(1, 168.0), (2, 299.0), (4, 485.0), (8, 653.0), (16, 776.0), (32, 771.0)];
+
+/// Figure 19: size of each of the two buffers [KB] and throughput [GFLOPS].
+pub const SPATTEN_FIG19_SRAM: [(u32, f64); 3] = [(196, 776.0), (392, 785.0), (784, 775.0)];
+
+/// Published numbers that stand beside a run: for the full SpAtten on pruned workloads of the two
+/// model families that it was measured on.
+pub fn beside(design: &str, workload: &Workload, report: &Report) -> Vec<Published> {
+    let pruned = report.ops_executed < report.ops_dense;
+    let Some(ours) = report.throughput.executed_ops_per_s.filter(|_| pruned) else {
+        return Vec::new();
+    };
+    if design != "spatten" {
+        return Vec::new();
+    }
+    let is = |family: &str| workload.model.starts_with(family) || workload.name.contains(family);
+    let decode = workload.requests.iter().all(|request| request.phase == Phase::Decode);
+    let (item, published, source) = if decode && is("gpt2") {
+        ("executed, mean of 8 GPT-2 tasks", SPATTEN_GPT2_OPS_PER_S, "SpAtten, HPCA 2021, V-B")
+    } else if !decode && is("bert") {
+        ("executed, mean of 22 BERT tasks", SPATTEN_BERT_OPS_PER_S, "SpAtten, HPCA 2021, V-B")
+    } else {
+        return Vec::new();
+    };
+    let mut rows = vec![Published::new(item, published / 1e9, ours / 1e9, "GOP/s", source)];
+    if let (Some(total), Some(power)) = (report.energy_j.total, report.power_w) {
+        let dram = report.energy_j.terms.iter().find(|(name, _)| *name == "dram");
+        let dram = dram.map_or(0.0, |(_, joules)| joules * power / total);
+        let items = ["power", "power without DRAM", "power of DRAM"];
+        for ((item, published), ours) in
+            items.into_iter().zip(SPATTEN_POWER_W).zip([power, power - dram, dram])
+        {
+            rows.push(Published::new(item, published, ours, "W", "SpAtten, HPCA 2021, Table II"));
+        }
+    }
+    rows
+}

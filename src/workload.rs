@@ -1,0 +1,112 @@
+//! The workload that a user names: a preset, or a trace file of any known format.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use attelier_workloads::{Knobs, PresetError, Workload, load_with, open, preset};
+
+/// Prefix of an assignment that goes to the workload instead of the machine.
+const PREFIX: &str = "workload.";
+
+/// Endings of trace files.
+const ENDINGS: [&str; 4] = [".csv", ".jsonl", ".json", ".gz"];
+
+/// Separates assignments of the workload, without their prefix, from those of the machine.
+pub fn split_sets(sets: &[String]) -> (Vec<&str>, Vec<String>) {
+    let mut workload = Vec::new();
+    let mut machine = Vec::new();
+    for set in sets {
+        match set.trim_start().strip_prefix(PREFIX) {
+            Some(knob) => workload.push(knob),
+            None => machine.push(set.clone()),
+        }
+    }
+    (workload, machine)
+}
+
+/// Whether `name` is that of a preset or of an existing file.
+pub fn exists(name: &str) -> bool {
+    preset::list().is_ok_and(|entries| entries.iter().any(|entry| entry.name == name))
+        || Path::new(name).is_file()
+}
+
+/// Loads the preset or the file `name`, with assignments `knob=value` laid over a preset.
+///
+/// # Errors
+/// A name that is neither, a knob that the workload does not have, a malformed file.
+pub fn load(name: &str, sets: &[&str], seed: u64) -> Result<Workload> {
+    if preset::list()?.iter().any(|entry| entry.name == name) {
+        return Ok(load_with(name, &knobs(sets, seed)?)?);
+    }
+    let path = Path::new(name);
+    let is_path = name.starts_with(['.', '/']) || ENDINGS.iter().any(|end| name.ends_with(end));
+    if path.exists() || is_path {
+        if let Some(set) = sets.first() {
+            bail!("`--set {PREFIX}{set}` changes presets only, and `{name}` is a trace file");
+        }
+        return Ok(open(path)?);
+    }
+    match load_with(name, &Knobs::default()) {
+        Err(PresetError::UnknownWorkload { near, .. }) => {
+            let help = if near.is_empty() {
+                "`attelier list workloads` prints the presets".to_owned()
+            } else {
+                format!("did you mean `{}`?", near.join("` or `"))
+            };
+            bail!("unknown workload `{name}`: expected a preset or a trace file; {help}")
+        }
+        other => Ok(other?),
+    }
+}
+
+fn knobs(sets: &[&str], seed: u64) -> Result<Knobs> {
+    let mut knobs = Knobs { seed, ..Knobs::default() };
+    for set in sets {
+        let Some((name, value)) = set.split_once('=') else {
+            bail!("`--set {PREFIX}{set}` is no assignment: expected `{PREFIX}{set}=VALUE`");
+        };
+        knobs.set(name.trim(), value.trim())?;
+    }
+    Ok(knobs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(name: &str, sets: &[&str]) -> String {
+        load(name, sets, 0).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn assignments_go_to_workload_and_machine() {
+        let sets = ["workload.tokens=2", "key_sram.bytes=8", "workloads.tokens=2"];
+        let sets = sets.map(str::to_owned);
+        let (workload, machine) = split_sets(&sets);
+        assert_eq!(workload, ["tokens=2"]);
+        assert_eq!(machine, ["key_sram.bytes=8", "workloads.tokens=2"]);
+    }
+
+    #[test]
+    fn a_knob_changes_a_preset() {
+        let workload = load("gpt2-small/wikitext2", &["tokens = 2"], 0).unwrap();
+        assert_eq!(workload.requests.len(), 2 * 12 * 12);
+    }
+
+    #[test]
+    fn a_name_that_is_neither_is_answered_with_a_suggestion() {
+        let text = message("gpt2-smal/wikitext2", &[]);
+        assert!(text.contains("did you mean `gpt2-small/wikitext2`?"), "{text}");
+        assert!(message("tpu", &[]).contains("`attelier list workloads`"));
+        assert!(message("none.csv", &[]).contains("none.csv: cannot open the file"));
+    }
+
+    #[test]
+    fn a_wrong_knob_is_answered_with_what_it_may_be() {
+        let preset = "gpt2-small/wikitext2";
+        assert!(message(preset, &["token=2"]).contains("did you mean `tokens`?"));
+        assert!(message(preset, &["tokens"]).contains("workload.tokens=VALUE"));
+        assert!(message(preset, &["tokens=two"]).contains("a whole number"));
+        assert!(message("none.csv", &["tokens=2"]).contains("presets only"));
+    }
+}

@@ -1,0 +1,43 @@
+//! What the tests of the command share.
+#![allow(dead_code, reason = "each test program uses a part")]
+
+use std::{fs, path::Path};
+
+use assert_cmd::{assert::Assert, cargo::cargo_bin_cmd};
+use serde_json::Value;
+
+/// Runs `attelier` with arguments in a folder.
+pub fn attelier(folder: &Path, args: &[&str]) -> Assert {
+    cargo_bin_cmd!("attelier").current_dir(folder).args(args).assert()
+}
+
+pub fn stderr(assert: &Assert) -> String {
+    String::from_utf8(assert.get_output().stderr.clone()).unwrap()
+}
+
+pub fn stdout(assert: &Assert) -> String {
+    String::from_utf8(assert.get_output().stdout.clone()).unwrap()
+}
+
+pub fn is_empty(folder: &Path) -> bool {
+    fs::read_dir(folder).unwrap().next().is_none()
+}
+
+/// The JSON result of a run with these arguments.
+pub fn result(args: &[&str]) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    attelier(folder.path(), &[&["run", "--json", "out.json"], args].concat()).code(0);
+    serde_json::from_slice(&fs::read(folder.path().join("out.json")).unwrap()).unwrap()
+}
+
+/// A number at a place in a JSON result.
+#[track_caller]
+pub fn number(json: &Value, pointer: &str) -> u64 {
+    let value = json.pointer(pointer).and_then(Value::as_u64);
+    value.unwrap_or_else(|| panic!("{pointer} is {:?}", json.pointer(pointer)))
+}
+
+/// All bytes that a run read.
+pub fn total_bytes(json: &Value) -> u64 {
+    number(json, "/traffic/total_bytes")
+}
