@@ -8,13 +8,17 @@ mod text;
 
 use attelier_sim::{
     energy,
-    result::{RunResult, UnitReport},
+    result::{Admission, RunResult, UnitReport},
 };
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 pub use identity::Identity;
 
-/// A run that keeps no unit busy for more than this share of its cycles is bound by latency.
+/// A unit (or the bandwidth) that is used for more than this share of the cycles bounds the run.
+const FULL_SHARE: f64 = 0.9;
+
+/// Otherwise a buffer bounds it for whose space the next job waits for more than this share; a run
+/// that is bound by nothing with more than this share is bound by latency.
 const BOUND_SHARE: f64 = 0.5;
 
 /// Name of the memory, as a unit and as a bound.
@@ -51,6 +55,8 @@ pub struct Report {
     /// Activity per unit, in design order.
     #[serde(serialize_with = "by_name")]
     pub units: Vec<UnitRow>,
+    /// What the next head waited for before it entered the machine.
+    pub admission: AdmissionReport,
     /// What limits the run; `None` for a run of no cycles.
     pub bound: Option<Bound>,
     /// Comparison with the reference kernels.
@@ -155,10 +161,31 @@ pub struct UnitRow {
 pub struct Bound {
     /// Which kind of limit.
     pub kind: BoundKind,
-    /// The busiest unit, or `memory` when bandwidth is the limit.
+    /// The busiest unit, the space that is waited for, or `memory` when bandwidth is the limit.
     pub unit: String,
-    /// Its share of busy cycles, or the share of the bandwidth in use.
+    /// Its share of busy cycles, of cycles waited, or the share of the bandwidth in use.
     pub utilisation: f64,
+}
+
+/// Cycles in which the next head waited, by what it waited for first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct AdmissionReport {
+    /// Token or head top-k, and what it depends on.
+    pub selection_cycles: u64,
+    /// A place among the undecided heads.
+    pub in_flight_cycles: u64,
+    /// Lines of the key buffer.
+    pub key_sram_cycles: u64,
+    /// Lines of the value buffer.
+    pub value_sram_cycles: u64,
+}
+
+impl From<Admission> for AdmissionReport {
+    fn from(admission: Admission) -> Self {
+        let Admission { selection_cycles, in_flight_cycles, key_sram_cycles, value_sram_cycles } =
+            admission;
+        Self { selection_cycles, in_flight_cycles, key_sram_cycles, value_sram_cycles }
+    }
 }
 
 /// Kinds of limit.
@@ -167,6 +194,8 @@ pub struct Bound {
 pub enum BoundKind {
     /// A unit of the machine.
     Unit,
+    /// Space: heads wait for lines of a buffer, or for a place among the undecided ones.
+    Capacity,
     /// The bandwidth of the memory.
     Bandwidth,
     /// No unit and no bandwidth: waiting between dependent steps.
@@ -257,7 +286,8 @@ impl Report {
                 executed_ops_per_s: per_second(ops_executed),
                 dense_ops_per_s: per_second(ops_dense),
             },
-            bound: Bound::of(&units, traffic.utilisation),
+            bound: Bound::of(&units, traffic.utilisation, &result.admission, cycles),
+            admission: result.admission.into(),
             traffic,
             dram,
             energy_j: Energy::default(),
@@ -308,11 +338,16 @@ impl UnitRow {
 }
 
 impl Bound {
-    /// The fullest of units and bandwidth; the first unit among equals.
+    /// The fullest of units and bandwidth, the first unit among equals, or else the scarcest space.
     ///
     /// A unit that stands for the memory is busy as soon as one channel is, so bandwidth speaks for
     /// it.
-    fn of(units: &[UnitRow], bandwidth: Option<f64>) -> Option<Self> {
+    fn of(
+        units: &[UnitRow],
+        bandwidth: Option<f64>,
+        admission: &Admission,
+        cycles: u64,
+    ) -> Option<Self> {
         let mut fullest: Option<Self> = None;
         let units = units.iter().filter(|unit| unit.name != MEMORY);
         let units = units.map(|unit| (BoundKind::Unit, unit.name, unit.utilisation));
@@ -323,6 +358,20 @@ impl Bound {
             }
         }
         let mut bound = fullest?;
+        if bound.utilisation > FULL_SHARE {
+            return Some(bound);
+        }
+        let spaces = [
+            ("key_sram", admission.key_sram_cycles),
+            ("value_sram", admission.value_sram_cycles),
+            ("controller.jobs_in_flight", admission.in_flight_cycles),
+        ];
+        let scarce = spaces.into_iter().max_by_key(|&(_, waited)| waited);
+        if let Some((name, waited)) = scarce
+            && let Some(utilisation) = share(waited, cycles).filter(|&share| share > BOUND_SHARE)
+        {
+            return Some(Self { kind: BoundKind::Capacity, unit: name.to_owned(), utilisation });
+        }
         if bound.utilisation <= BOUND_SHARE {
             bound.kind = BoundKind::Latency;
         }

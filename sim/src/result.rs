@@ -15,6 +15,8 @@ pub struct RunResult {
     pub ops_dense: u64,
     /// Bytes and transactions between machine and memory.
     pub traffic: Traffic,
+    /// Why the next job was not admitted.
+    pub admission: Admission,
     /// One entry per unit, in design order.
     pub units: Vec<UnitReport>,
     /// Things the reader must know, such as values drawn from a seeded distribution.
@@ -58,6 +60,19 @@ impl Traffic {
         };
         *stream += u64::from(count) * u64::from(bytes);
     }
+}
+
+/// Cycles in which the next job stood before the machine, by what it waited for first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Admission {
+    /// Token or head top-k, and the passes it depends on.
+    pub selection_cycles: u64,
+    /// A place among the undecided jobs.
+    pub in_flight_cycles: u64,
+    /// Lines of the key buffer.
+    pub key_sram_cycles: u64,
+    /// Lines of the value buffer.
+    pub value_sram_cycles: u64,
 }
 
 /// Activity of one unit.

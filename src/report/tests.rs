@@ -1,4 +1,4 @@
-use attelier_sim::result::Traffic;
+use attelier_sim::result::{Admission, Traffic};
 use serde_json::{Value, json};
 
 use super::*;
@@ -10,6 +10,7 @@ fn unit(name: &'static str, [busy, starved, blocked, beats]: [u64; 4]) -> UnitRe
 /// A made-up run; its numbers are easy to check by hand.
 fn result() -> RunResult {
     RunResult {
+        admission: Admission { key_sram_cycles: 80, ..Default::default() },
         cycles: 2_000_000,
         clock_hz: 1_000_000_000,
         ops_executed: 800_000_000,
@@ -134,6 +135,10 @@ fn the_bound_is_the_fullest_unit_the_bandwidth_or_latency() {
     result.units.push(unit("memory", [2_000_000, 0, 0, 24_000_000]));
     assert_eq!(bound(&result), expected, "one busy channel is not a full memory");
     result.traffic.key_bytes = 0;
+    result.admission.key_sram_cycles = 1_200_000;
+    let expected = json!({"kind": "capacity", "unit": "key_sram", "utilisation": 0.6});
+    assert_eq!(bound(&result), expected);
+    result.admission.key_sram_cycles = 0;
     let expected = json!({"kind": "latency", "unit": "qkv_fetcher", "utilisation": 0.5});
     assert_eq!(bound(&result), expected);
 }

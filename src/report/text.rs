@@ -40,6 +40,7 @@ impl Report {
                 format!("{dense}  ({})", with_prefix(self.ops_dense as f64, "OP")),
             ),
             ("bound by", self.bound.as_ref().map_or("-".to_owned(), Bound::text)),
+            ("next head waits", self.waits()),
         ];
         let mut text = format!("{} on {} (seed {})\n\n", id.design, id.workload, id.seed);
         for (name, value) in rows {
@@ -47,6 +48,21 @@ impl Report {
             let _ = writeln!(text, "  {name:<18}{value}");
         }
         text
+    }
+
+    /// What heads wait for before they enter, in shares of all cycles.
+    fn waits(&self) -> String {
+        let waits = [
+            ("top-k selection", self.admission.selection_cycles),
+            ("jobs in flight", self.admission.in_flight_cycles),
+            ("key_sram", self.admission.key_sram_cycles),
+            ("value_sram", self.admission.value_sram_cycles),
+        ];
+        let waits = waits.into_iter().filter(|&(_, waited)| waited > 0);
+        let waits: Vec<_> = waits
+            .map(|(name, waited)| format!("{name} {}", percent(share(waited, self.cycles))))
+            .collect();
+        if waits.is_empty() { "never".to_owned() } else { format!("for {}", waits.join(", ")) }
     }
 
     fn traffic_section(&self) -> String {
@@ -150,6 +166,9 @@ impl Bound {
         match kind {
             BoundKind::Unit => format!("{unit}, busy in {share} of the cycles"),
             BoundKind::Bandwidth => format!("memory bandwidth, {share} of it in use"),
+            BoundKind::Capacity => {
+                format!("space: heads wait for {unit} in {share} of the cycles")
+            }
             BoundKind::Latency => {
                 format!("latency between dependent steps; the fullest is {unit} with {share}")
             }

@@ -7,6 +7,7 @@ fn unit(name: &'static str, busy_cycles: u64, beats: u64) -> UnitReport {
 
 fn result() -> RunResult {
     RunResult {
+        admission: Default::default(),
         cycles: 10_000,
         clock_hz: 1_000_000_000,
         ops_executed: 0,

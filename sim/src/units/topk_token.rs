@@ -51,11 +51,11 @@ impl TopKToken {
         log: &mut EventLog,
     ) {
         self.changed = false;
-        if self.running.is_none() {
-            if let Some(order) = orders.pop() {
-                self.running = Some((order, now, now + order.cycles.max(1)));
-                self.changed = true;
-            }
+        if self.running.is_none()
+            && let Some(order) = orders.pop()
+        {
+            self.running = Some((order, now, now + order.cycles.max(1)));
+            self.changed = true;
         }
         let Some((order, start, until)) = self.running else {
             self.activity.record(UnitState::Idle, 0, None);

@@ -16,6 +16,7 @@ use crate::kernel::activity::Activity;
 use crate::kernel::fifo::Fifo;
 use crate::kernel::snapshot::Snapshot;
 use crate::observe::UnitState;
+use crate::result::Admission;
 use crate::units::Pass;
 use crate::units::bitwidth_converter::Target;
 use crate::units::line_sram::{LineSram, Plane};
@@ -91,6 +92,48 @@ impl Links {
     }
 }
 
+/// What the next job can wait for, in the order in which it is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    Selection,
+    InFlight,
+    KeySram,
+    ValueSram,
+}
+
+/// Cycles per [`Wait`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Waits {
+    cycles: [u64; 4],
+    last: Option<Wait>,
+}
+
+impl Waits {
+    fn record(&mut self, wait: Option<Wait>) {
+        self.last = wait;
+        self.leap(1);
+    }
+
+    fn leap(&mut self, n: u64) {
+        if let Some(wait) = self.last {
+            self.cycles[wait as usize] += n;
+        }
+    }
+
+    /// Repeats `n` times what was counted since `before`.
+    pub fn repeat_since(&mut self, before: &Waits, n: u64) {
+        for (count, before) in self.cycles.iter_mut().zip(before.cycles) {
+            *count += n * (*count - before);
+        }
+    }
+
+    /// The counts.
+    pub fn report(&self) -> Admission {
+        let [selection_cycles, in_flight_cycles, key_sram_cycles, value_sram_cycles] = self.cycles;
+        Admission { selection_cycles, in_flight_cycles, key_sram_cycles, value_sram_cycles }
+    }
+}
+
 /// What stands between the machine and the next job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Gate {
@@ -107,6 +150,8 @@ pub struct Controller {
     pub activity: Activity,
     /// Jobs that have left the machine.
     pub jobs_done: u64,
+    /// What the next job waited for.
+    pub waits: Waits,
     /// Passes computed a second time.
     pub recomputed: u64,
     params: Params,
@@ -155,6 +200,7 @@ impl Controller {
         Self {
             activity: Activity::new("controller"),
             jobs_done: 0,
+            waits: Waits::default(),
             recomputed: 0,
             params: params.clone(),
             keys_per_line,
@@ -219,7 +265,9 @@ impl Controller {
             self.issue(ports);
             actions += 1;
         }
-        self.admitted = self.can_admit(ports.jobs, ports.keys, ports.values);
+        let wait = self.wait(ports.jobs, ports.keys, ports.values);
+        self.waits.record(wait);
+        self.admitted = self.next_job < ports.jobs.len() && wait.is_none();
         if self.admitted {
             self.admit(ports);
             actions += 1;
@@ -261,6 +309,7 @@ impl Controller {
     /// Repeats a cycle without action `n` times.
     pub fn leap(&mut self, n: u64) {
         self.activity.leap(n);
+        self.waits.leap(n);
     }
 
     /// Whether a job was admitted in the last cycle, and the next job.
@@ -433,14 +482,25 @@ impl Controller {
         }
     }
 
-    fn can_admit(&self, jobs: &[Job], keys: &LineSram, values: &LineSram) -> bool {
-        let Some(job) = jobs.get(self.next_job) else { return false };
+    /// What the next job waits for; `None` if there is no job or nothing to wait for.
+    fn wait(&self, jobs: &[Job], keys: &LineSram, values: &LineSram) -> Option<Wait> {
+        let job = jobs.get(self.next_job)?;
         let gated = job.barrier.is_some() && self.gate_passed != Some(self.next_job);
-        !gated
-            && self.gate == Gate::Open
-            && self.in_flight < self.params.jobs_in_flight
-            && keys.can_allocate(job.key_lines)
-            && (!self.reserves_values || values.can_allocate(job.value_lines))
+        if gated || self.gate != Gate::Open {
+            Some(Wait::Selection)
+        } else if self.in_flight >= self.params.jobs_in_flight {
+            Some(Wait::InFlight)
+        } else if !keys.can_allocate(job.key_lines) {
+            Some(Wait::KeySram)
+        } else if self.reserves_values && !values.can_allocate(job.value_lines) {
+            Some(Wait::ValueSram)
+        } else {
+            None
+        }
+    }
+
+    fn can_admit(&self, jobs: &[Job], keys: &LineSram, values: &LineSram) -> bool {
+        self.next_job < jobs.len() && self.wait(jobs, keys, values).is_none()
     }
 
     fn admit<M: Memory>(&mut self, ports: &mut Ports<'_, M>) {

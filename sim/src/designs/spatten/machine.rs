@@ -5,7 +5,7 @@ use std::sync::Arc;
 use attelier_hw::spatten::Spatten as Params;
 use attelier_workloads::request::{Phase, Request};
 
-use super::controller::{Controller, Links, Ports};
+use super::controller::{Controller, Links, Ports, Waits};
 use super::plan::{Job, key, runs};
 use super::values::SeededValues;
 use crate::kernel::FOREVER;
@@ -77,6 +77,7 @@ pub struct SpattenMachine<'a, M> {
 struct Counters {
     units: [Counts; 11],
     traffic: Traffic,
+    waits: Waits,
     jobs_done: u64,
     recomputed: u64,
 }
@@ -491,6 +492,7 @@ impl<M: Memory> SpattenMachine<'_, M> {
         Counters {
             units: self.activities().map(Activity::counts),
             traffic: self.fetcher.traffic,
+            waits: self.controller.waits,
             jobs_done: self.controller.jobs_done,
             recomputed: self.controller.recomputed,
         }
@@ -504,6 +506,7 @@ impl<M: Memory> SpattenMachine<'_, M> {
             activity.repeat_since(before, n);
         }
         self.fetcher.traffic.repeat_since(&before.traffic, n);
+        self.controller.waits.repeat_since(&before.waits, n);
         let done = now.jobs_done - before.jobs_done;
         let recomputed = now.recomputed - before.recomputed;
         self.controller.skip(times * done as u32, n * done, n * recomputed);

@@ -97,6 +97,7 @@ pub fn simulate_with<M: Memory>(
         ops_executed: requests.iter().map(executed_ops).sum(),
         ops_dense: dense_ops(requests),
         traffic: machine.fetcher.traffic,
+        admission: machine.controller.waits.report(),
         units: machine.activities().iter().map(|activity| activity.report()).collect(),
         notes: notes(params, requests, &jobs, &machine),
     })
