@@ -102,6 +102,11 @@ impl<M: Memory> QkvFetcher<M> {
         self.commands[command.kind as usize].push(command);
     }
 
+    /// The memory.
+    pub fn memory(&self) -> &M {
+        &self.memory
+    }
+
     /// Whether nothing is queued, outstanding or buffered.
     pub fn is_idle(&self) -> bool {
         self.rows.is_empty()
