@@ -1,0 +1,437 @@
+//! The interpreter of constraint tables: when may a command issue, and what follows from it.
+//!
+//! Every node of the hierarchy (channel, ranks, bank groups, banks) keeps, per command, the first
+//! cycle at which that command is allowed. Issuing a command raises those cycles according to the
+//! table; asking is a maximum over the levels above the target. Cycles only ever rise, so a value
+//! read once stays a valid lower bound: the policies build on that.
+
+use crate::command::{CommandId, CommandSet, Effect, Level};
+use crate::constraint::Constraint;
+use crate::error::{IllegalCommand, TableError};
+use crate::organization::Organization;
+use crate::residency::Residency;
+
+/// Row index of a closed bank.
+const CLOSED: u32 = u32::MAX;
+
+#[derive(Debug, Clone, Copy)]
+struct Rule {
+    following: u8,
+    /// History to look back in; `NO_HISTORY` for the last command.
+    history: u16,
+    window: u8,
+    distance: u64,
+}
+
+const NO_HISTORY: u16 = u16::MAX;
+
+/// Cycles of the last few commands of one kind, per node of one level.
+#[derive(Debug, Clone)]
+struct History {
+    depth: usize,
+    /// `depth` entries per node, a ring; 0 = never, otherwise cycle + 1.
+    cycles: Vec<u64>,
+    heads: Vec<u8>,
+}
+
+impl History {
+    fn push(&mut self, node: usize, cycle: u64) {
+        let head = (usize::from(self.heads[node]) + 1) % self.depth;
+        // Windows are at most 64, so the position fits.
+        self.heads[node] = head as u8;
+        self.cycles[node * self.depth + head] = cycle + 1;
+    }
+
+    /// Cycle of the n-th last command, if there were that many.
+    fn past(&self, node: usize, window: u8) -> Option<u64> {
+        let back = usize::from(window) - 1;
+        let slot = (usize::from(self.heads[node]) + self.depth - back) % self.depth;
+        self.cycles[node * self.depth + slot].checked_sub(1)
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+struct LevelRules {
+    own: Vec<Rule>,
+    sibling: Vec<Rule>,
+    /// Histories to extend when the command issues.
+    histories: Vec<u16>,
+}
+
+/// State of one channel: earliest cycles and open rows.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    commands: CommandSet,
+    organization: Organization,
+    /// Distance between the rows of `ready` of two nodes; a power of two.
+    stride: usize,
+    /// First node of each level.
+    first_node: [usize; 4],
+    /// First allowed cycle, `[node][command]`.
+    ready: Vec<u64>,
+    rules: Vec<[LevelRules; 4]>,
+    histories: Vec<History>,
+    /// Rank and group node of each bank.
+    parents: Vec<(u32, u32)>,
+    open_row: Vec<u32>,
+    column_commands: Vec<u32>,
+    open_in_rank: Vec<u32>,
+    residency: Residency,
+    counts: Vec<u64>,
+}
+
+impl Engine {
+    /// Compiles a constraint table for one channel.
+    ///
+    /// # Errors
+    /// The organisation is out of range.
+    pub fn new(
+        organization: &Organization,
+        commands: &CommandSet,
+        table: &[Constraint],
+    ) -> Result<Engine, TableError> {
+        organization.check()?;
+        let banks = organization.banks_per_channel() as usize;
+        let ranks = organization.ranks as usize;
+        let groups = ranks * organization.bankgroups as usize;
+        let first_node = [0, 1, 1 + ranks, 1 + ranks + groups];
+        let stride = commands.len().next_power_of_two();
+        let parents = (0..banks)
+            .map(|bank| {
+                let (rank, group, _) = organization.split_bank(bank);
+                (1 + rank, 1 + organization.ranks + rank * organization.bankgroups + group)
+            })
+            .collect();
+        let mut engine = Engine {
+            commands: commands.clone(),
+            organization: organization.clone(),
+            stride,
+            first_node,
+            ready: vec![0; stride * (first_node[3] + banks)],
+            rules: vec![Default::default(); commands.len()],
+            histories: Vec::new(),
+            parents,
+            open_row: vec![CLOSED; banks],
+            column_commands: vec![0; banks],
+            open_in_rank: vec![0; ranks],
+            residency: Residency::new(ranks),
+            counts: vec![0; commands.len()],
+        };
+        for constraint in table {
+            engine.add(constraint, [1, ranks, groups, banks]);
+        }
+        Ok(engine)
+    }
+
+    fn add(&mut self, constraint: &Constraint, nodes: [usize; 4]) {
+        for &preceding in &constraint.preceding {
+            for &following in &constraint.following {
+                // A command that covers a rank asks the rank, not its banks: such a row acts at
+                // the level of the wider command.
+                let scope = constraint.scope.min(self.commands.spec(following).scope);
+                let level = scope.index();
+                let history = if constraint.window == 1 {
+                    NO_HISTORY
+                } else {
+                    self.history(preceding, level, nodes[level], constraint.window)
+                };
+                let rule = Rule {
+                    following: following.0,
+                    history,
+                    window: constraint.window,
+                    distance: constraint.distance,
+                };
+                let rules = &mut self.rules[preceding.index()][level];
+                let list = if constraint.sibling { &mut rules.sibling } else { &mut rules.own };
+                let twin = list.iter_mut().find(|known| {
+                    (known.following, known.window) == (rule.following, rule.window)
+                });
+                match twin {
+                    Some(known) => known.distance = known.distance.max(rule.distance),
+                    None => list.push(rule),
+                }
+            }
+        }
+    }
+
+    fn history(&mut self, command: CommandId, level: usize, nodes: usize, window: u8) -> u16 {
+        let depth = usize::from(window);
+        let known = self.rules[command.index()][level].histories.clone();
+        let same = known.into_iter().find(|&id| self.histories[usize::from(id)].depth == depth);
+        same.unwrap_or_else(|| {
+            let id = self.histories.len() as u16;
+            let (cycles, heads) = (vec![0; depth * nodes], vec![0; nodes]);
+            self.histories.push(History { depth, cycles, heads });
+            self.rules[command.index()][level].histories.push(id);
+            id
+        })
+    }
+
+    /// The commands this channel knows.
+    #[must_use]
+    pub fn commands(&self) -> &CommandSet {
+        &self.commands
+    }
+
+    /// The organisation of this channel.
+    #[must_use]
+    pub fn organization(&self) -> &Organization {
+        &self.organization
+    }
+
+    /// Number of banks of the channel.
+    #[must_use]
+    pub fn banks(&self) -> usize {
+        self.open_row.len()
+    }
+
+    /// The open row of a bank.
+    #[must_use]
+    #[inline]
+    pub fn open_row(&self, bank: usize) -> Option<u32> {
+        let row = self.open_row[bank];
+        (row != CLOSED).then_some(row)
+    }
+
+    /// Column commands of a bank since its row was opened.
+    #[must_use]
+    #[inline]
+    pub fn column_commands(&self, bank: usize) -> u32 {
+        self.column_commands[bank]
+    }
+
+    /// Open banks of a rank.
+    #[must_use]
+    #[inline]
+    pub fn open_in_rank(&self, rank: usize) -> u32 {
+        self.open_in_rank[rank]
+    }
+
+    /// How often each command was issued, in the order of the command set.
+    #[must_use]
+    pub fn counts(&self) -> &[u64] {
+        &self.counts
+    }
+
+    /// Time spent in each state up to `cycle`.
+    #[must_use]
+    pub fn residency(&self, cycle: u64) -> Residency {
+        self.residency.at(cycle)
+    }
+
+    /// First cycle at which a bank command is allowed by the constraint table.
+    #[must_use]
+    #[inline]
+    pub fn earliest_bank(&self, command: CommandId, bank: usize) -> u64 {
+        let (rank, group) = self.parents[bank];
+        let at = |node: usize| self.ready[node * self.stride + command.index()];
+        at(0)
+            .max(at(rank as usize))
+            .max(at(group as usize))
+            .max(at(self.first_node[3] + bank))
+    }
+
+    /// First cycle at which a rank command is allowed by the constraint table.
+    #[must_use]
+    #[inline]
+    pub fn earliest_rank(&self, command: CommandId, rank: usize) -> u64 {
+        let at = |node: usize| self.ready[node * self.stride + command.index()];
+        at(0).max(at(1 + rank))
+    }
+
+    /// First cycle at which `command` may go to `bank` or, for wider commands, to what contains it.
+    #[must_use]
+    pub fn earliest(&self, command: CommandId, bank: usize) -> u64 {
+        match self.commands.spec(command).scope {
+            Level::Bank => self.earliest_bank(command, bank),
+            Level::Rank => self.earliest_rank(command, self.parents[bank].0 as usize - 1),
+            Level::Channel => self.ready[command.index()],
+            Level::BankGroup => {
+                let (rank, group) = self.parents[bank];
+                let at = |node: u32| self.ready[node as usize * self.stride + command.index()];
+                at(0).max(at(rank)).max(at(group))
+            }
+        }
+    }
+
+    /// Banks covered by `command` when it is sent to `bank`.
+    fn covered(&self, command: CommandId, bank: usize) -> std::ops::Range<usize> {
+        let per_group = self.organization.banks_per_group as usize;
+        let per_rank = self.organization.banks_per_rank() as usize;
+        let size = match self.commands.spec(command).scope {
+            Level::Bank => return bank..bank + 1,
+            Level::BankGroup => per_group,
+            Level::Rank => per_rank,
+            Level::Channel => self.banks(),
+        };
+        let first = bank / size * size;
+        first..first + size
+    }
+
+    /// Issues a command after checking the table and the states of all covered banks.
+    ///
+    /// # Errors
+    /// The command is too early, a bank is in the wrong state, or the target does not exist.
+    pub fn issue_checked(
+        &mut self,
+        command: CommandId,
+        bank: usize,
+        row: u32,
+        cycle: u64,
+    ) -> Result<(), IllegalCommand> {
+        let spec = self.commands.spec(command);
+        let name = || spec.name.clone();
+        if bank >= self.banks() {
+            let value = bank as u64;
+            return Err(IllegalCommand::Target { command: name(), what: "bank", value });
+        }
+        if spec.effect == Effect::Open && row >= self.organization.rows {
+            let value = u64::from(row);
+            return Err(IllegalCommand::Target { command: name(), what: "row", value });
+        }
+        let earliest = self.earliest(command, bank);
+        if cycle < earliest {
+            return Err(IllegalCommand::TooEarly { command: name(), cycle, earliest });
+        }
+        for bank in self.covered(command, bank) {
+            let open = self.open_row(bank).is_some();
+            let state = match spec.effect {
+                Effect::Open | Effect::Refresh if open => "is open",
+                Effect::Access { .. } | Effect::Compute if !open => "is closed",
+                _ => continue,
+            };
+            return Err(IllegalCommand::BankState { command: name(), cycle, bank, state });
+        }
+        self.issue(command, bank, row, cycle);
+        Ok(())
+    }
+
+    /// Issues a command that the caller has found legal.
+    #[inline]
+    pub(crate) fn issue(&mut self, command: CommandId, bank: usize, row: u32, cycle: u64) {
+        debug_assert!(cycle >= self.earliest(command, bank), "command before its earliest cycle");
+        let scope = self.commands.spec(command).scope;
+        self.counts[command.index()] += 1;
+        let (rank, group) = self.parents[bank];
+        let path = [0, rank as usize, group as usize, self.first_node[3] + bank];
+        for (level, &node) in path.iter().enumerate() {
+            if level <= scope.index() {
+                self.apply(command, level, node, cycle);
+                self.apply_siblings(command, level, node, cycle);
+            } else {
+                for node in self.below(scope, bank, level) {
+                    self.apply(command, level, node, cycle);
+                }
+            }
+        }
+        self.change_banks(command, bank, row, cycle);
+    }
+
+    /// Nodes of `level` inside the `scope` node that contains `bank`.
+    fn below(&self, scope: Level, bank: usize, level: usize) -> std::ops::Range<usize> {
+        let o = &self.organization;
+        let per_level = |banks: u32| match level {
+            1 => banks / o.banks_per_rank(),
+            2 => banks / o.banks_per_group,
+            _ => banks,
+        } as usize;
+        let size = per_level(match scope {
+            Level::Channel => o.banks_per_channel(),
+            Level::Rank => o.banks_per_rank(),
+            Level::BankGroup => o.banks_per_group,
+            Level::Bank => 1,
+        });
+        let bank = u32::try_from(bank).unwrap_or(u32::MAX);
+        let first = self.first_node[level] + per_level(bank) / size * size;
+        first..first + size
+    }
+
+    #[inline]
+    fn apply(&mut self, command: CommandId, level: usize, node: usize, cycle: u64) {
+        let rules = &self.rules[command.index()][level];
+        let local = node - self.first_node[level];
+        for &id in &rules.histories {
+            self.histories[usize::from(id)].push(local, cycle);
+        }
+        let ready = &mut self.ready[node * self.stride..(node + 1) * self.stride];
+        for rule in &rules.own {
+            let from = if rule.history == NO_HISTORY {
+                cycle
+            } else {
+                match self.histories[usize::from(rule.history)].past(local, rule.window) {
+                    Some(past) => past,
+                    None => continue,
+                }
+            };
+            let entry = &mut ready[usize::from(rule.following)];
+            *entry = (*entry).max(from + rule.distance);
+        }
+    }
+
+    #[inline]
+    fn apply_siblings(&mut self, command: CommandId, level: usize, node: usize, cycle: u64) {
+        let rules = &self.rules[command.index()][level];
+        if rules.sibling.is_empty() {
+            return;
+        }
+        let o = &self.organization;
+        let family = match level {
+            0 => 1,
+            1 => o.ranks,
+            2 => o.bankgroups,
+            _ => o.banks_per_group,
+        } as usize;
+        let first = self.first_node[level];
+        let start = first + (node - first) / family * family;
+        for other in (start..start + family).filter(|&other| other != node) {
+            for rule in &rules.sibling {
+                let entry = &mut self.ready[other * self.stride + usize::from(rule.following)];
+                *entry = (*entry).max(cycle + rule.distance);
+            }
+        }
+    }
+
+    #[inline]
+    fn change_banks(&mut self, command: CommandId, bank: usize, row: u32, cycle: u64) {
+        match self.commands.spec(command).effect {
+            Effect::Open => {
+                for bank in self.covered(command, bank) {
+                    self.open(bank, row, cycle);
+                }
+            }
+            Effect::Close => {
+                for bank in self.covered(command, bank) {
+                    self.close(bank, cycle);
+                }
+            }
+            Effect::Access { auto_precharge, .. } => {
+                for bank in self.covered(command, bank) {
+                    self.column_commands[bank] += 1;
+                    if auto_precharge {
+                        self.close(bank, cycle);
+                    }
+                }
+            }
+            Effect::Refresh | Effect::Compute | Effect::Transfer { .. } => {}
+        }
+    }
+
+    fn open(&mut self, bank: usize, row: u32, cycle: u64) {
+        let rank = self.parents[bank].0 as usize - 1;
+        if self.open_row[bank] == CLOSED {
+            self.open_in_rank[rank] += 1;
+            self.residency.bank_opened(rank, self.open_in_rank[rank], cycle);
+        }
+        self.open_row[bank] = row;
+        self.column_commands[bank] = 0;
+    }
+
+    fn close(&mut self, bank: usize, cycle: u64) {
+        let rank = self.parents[bank].0 as usize - 1;
+        if self.open_row[bank] != CLOSED {
+            self.open_in_rank[rank] -= 1;
+            self.residency.bank_closed(rank, self.open_in_rank[rank], cycle);
+        }
+        self.open_row[bank] = CLOSED;
+    }
+}

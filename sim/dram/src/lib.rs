@@ -1,0 +1,21 @@
+//! Command-level DRAM simulation.
+
+pub mod case;
+pub mod channel;
+pub mod command;
+pub mod constraint;
+pub mod engine;
+pub mod error;
+pub mod mapping;
+pub mod organization;
+pub mod policy;
+mod request;
+pub mod residency;
+pub mod stats;
+pub mod timing;
+pub mod trace;
+
+pub use channel::Channel;
+pub use mapping::{AddressMapping, Location};
+pub use organization::Organization;
+pub use request::{Completion, Op};
