@@ -65,7 +65,7 @@ pub fn resolve(
 ) -> Result<Vec<Constraint>, TableError> {
     let mut table = Vec::new();
     for (row, raw) in rows.iter().enumerate() {
-        if raw.when.as_ref().is_some_and(|name| timing.find(name).is_none()) {
+        if raw.when.as_ref().is_some_and(|name| !holds(name, timing)) {
             continue;
         }
         let distance = evaluate(&raw.distance, timing).map_err(|reason| {
@@ -75,6 +75,11 @@ pub fn resolve(
         table.extend(constraint);
     }
     Ok(table)
+}
+
+/// Whether a row's condition is met: the timing is given, or ACT takes more than one cycle.
+fn holds(name: &str, timing: &Timing) -> bool {
+    if name == "act_extra" { timing.get("act_cycles") > 1 } else { timing.find(name).is_some() }
 }
 
 /// Turns one row with an already known distance into a constraint; `None` when the distance is not
