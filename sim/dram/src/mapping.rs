@@ -157,6 +157,25 @@ impl AddressMapping {
         AddressMapping::new(&fields, organization)
     }
 
+    /// The same order of fields with one of them left out.
+    ///
+    /// # Errors
+    /// `organization` still has more than one of that field.
+    pub fn without(
+        &self,
+        field: Field,
+        organization: &Organization,
+    ) -> Result<AddressMapping, TableError> {
+        let mut pieces: Vec<(u32, Field, u32)> = Vec::new();
+        for (kind, segments) in Field::ALL.into_iter().zip(&self.segments) {
+            let bits = segments.iter().map(|segment| (segment.lsb, kind, segment.mask.count_ones()));
+            pieces.extend(bits.filter(|&(_, kind, _)| kind != field));
+        }
+        pieces.sort_by_key(|&(lsb, _, _)| lsb);
+        let fields: Vec<_> = pieces.into_iter().map(|(_, kind, bits)| (kind, bits)).collect();
+        AddressMapping::new(&fields, organization)
+    }
+
     /// Size of the address space [B].
     #[must_use]
     pub fn capacity_bytes(&self) -> u64 {

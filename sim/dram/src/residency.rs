@@ -19,6 +19,8 @@ pub struct RankResidency {
     pub precharged: u64,
     /// Sum over banks of the time each was open [bank-cycles].
     pub bank_active: u64,
+    /// Banks closed, one by one or all at once.
+    pub closings: u64,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,6 +43,7 @@ impl Residency {
     pub(crate) fn bank_closed(&mut self, rank: usize, now_open: u32, cycle: u64) {
         self.settle(rank, cycle);
         self.open[rank].banks = now_open;
+        self.ranks[rank].closings += 1;
     }
 
     /// The same account closed at `cycle`.
@@ -84,7 +87,8 @@ mod tests {
         residency.bank_closed(0, 1, 30);
         residency.bank_closed(0, 0, 50);
         let at = residency.at(100);
-        let expected = RankResidency { active: 40, precharged: 60, bank_active: 5 + 2 * 15 + 20 };
+        let bank_active = 5 + 2 * 15 + 20;
+        let expected = RankResidency { active: 40, precharged: 60, bank_active, closings: 2 };
         assert_eq!(at.ranks()[0], expected);
         assert_eq!(at.ranks()[1].precharged, 100);
     }

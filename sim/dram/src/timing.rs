@@ -18,6 +18,7 @@ pub const NAMES: &[(&str, &str)] = &[
     ("tWR", "end of write data to PRE, same bank"),
     ("tCCD_S", "column to column of the same kind, other bank group"),
     ("tCCD_L", "column to column of the same kind, same bank group"),
+    ("tCCD_L_WR", "WR to WR, same bank group, where it exceeds tCCD_L"),
     ("tRRD_S", "ACT to ACT, other bank group"),
     ("tRRD_L", "ACT to ACT, same bank group"),
     ("tWTR_S", "end of write data to RD, other bank group"),
