@@ -16,10 +16,12 @@ const CLOSED: u32 = u32::MAX;
 
 #[derive(Debug, Clone, Copy)]
 struct Rule {
+    /// Level at which the rule acts.
+    level: u8,
     following: u8,
+    window: u8,
     /// History to look back in; `NO_HISTORY` for the last command.
     history: u16,
-    window: u8,
     distance: u64,
 }
 
@@ -50,12 +52,13 @@ impl History {
     }
 }
 
+/// What follows from issuing one command.
 #[derive(Debug, Clone, Default)]
-struct LevelRules {
+struct Consequences {
     own: Vec<Rule>,
     sibling: Vec<Rule>,
-    /// Histories to extend when the command issues.
-    histories: Vec<u16>,
+    /// Level and index of the histories to extend.
+    histories: Vec<(u8, u16)>,
 }
 
 /// State of one channel: earliest cycles and open rows.
@@ -69,7 +72,7 @@ pub struct Engine {
     first_node: [usize; 4],
     /// First allowed cycle, `[node][command]`.
     ready: Vec<u64>,
-    rules: Vec<[LevelRules; 4]>,
+    rules: Vec<Consequences>,
     histories: Vec<History>,
     /// Rank and group node of each bank.
     parents: Vec<(u32, u32)>,
@@ -108,7 +111,7 @@ impl Engine {
             stride,
             first_node,
             ready: vec![0; stride * (first_node[3] + banks)],
-            rules: vec![Default::default(); commands.len()],
+            rules: vec![Consequences::default(); commands.len()],
             histories: Vec::new(),
             parents,
             open_row: vec![CLOSED; banks],
@@ -136,16 +139,16 @@ impl Engine {
                     self.history(preceding, level, nodes[level], constraint.window)
                 };
                 let rule = Rule {
+                    level: level as u8,
                     following: following.0,
                     history,
                     window: constraint.window,
                     distance: constraint.distance,
                 };
-                let rules = &mut self.rules[preceding.index()][level];
+                let rules = &mut self.rules[preceding.index()];
                 let list = if constraint.sibling { &mut rules.sibling } else { &mut rules.own };
-                let twin = list.iter_mut().find(|known| {
-                    (known.following, known.window) == (rule.following, rule.window)
-                });
+                let key = |rule: &Rule| (rule.level, rule.following, rule.window);
+                let twin = list.iter_mut().find(|known| key(known) == key(&rule));
                 match twin {
                     Some(known) => known.distance = known.distance.max(rule.distance),
                     None => list.push(rule),
@@ -156,15 +159,18 @@ impl Engine {
 
     fn history(&mut self, command: CommandId, level: usize, nodes: usize, window: u8) -> u16 {
         let depth = usize::from(window);
-        let known = self.rules[command.index()][level].histories.clone();
-        let same = known.into_iter().find(|&id| self.histories[usize::from(id)].depth == depth);
-        same.unwrap_or_else(|| {
-            let id = self.histories.len() as u16;
-            let (cycles, heads) = (vec![0; depth * nodes], vec![0; nodes]);
-            self.histories.push(History { depth, cycles, heads });
-            self.rules[command.index()][level].histories.push(id);
-            id
-        })
+        let known = &mut self.rules[command.index()].histories;
+        let same = known.iter().find(|&&(at, id)| {
+            usize::from(at) == level && self.histories[usize::from(id)].depth == depth
+        });
+        if let Some(&(_, id)) = same {
+            return id;
+        }
+        let id = self.histories.len() as u16;
+        known.push((level as u8, id));
+        let (cycles, heads) = (vec![0; depth * nodes], vec![0; nodes]);
+        self.histories.push(History { depth, cycles, heads });
+        id
     }
 
     /// The commands this channel knows.
@@ -229,6 +235,14 @@ impl Engine {
             .max(at(rank as usize))
             .max(at(group as usize))
             .max(at(self.first_node[3] + bank))
+    }
+
+    /// The part of [`Engine::earliest_bank`] that comes from bank group and bank.
+    #[inline]
+    pub(crate) fn earliest_inside(&self, command: CommandId, bank: usize) -> u64 {
+        let group = self.parents[bank].1;
+        let at = |node: usize| self.ready[node * self.stride + command.index()];
+        at(group as usize).max(at(self.first_node[3] + bank))
     }
 
     /// First cycle at which a rank command is allowed by the constraint table.
@@ -310,19 +324,17 @@ impl Engine {
     #[inline]
     pub(crate) fn issue(&mut self, command: CommandId, bank: usize, row: u32, cycle: u64) {
         debug_assert!(cycle >= self.earliest(command, bank), "command before its earliest cycle");
-        let scope = self.commands.spec(command).scope;
         self.counts[command.index()] += 1;
         let (rank, group) = self.parents[bank];
         let path = [0, rank as usize, group as usize, self.first_node[3] + bank];
-        for (level, &node) in path.iter().enumerate() {
-            if level <= scope.index() {
-                self.apply(command, level, node, cycle);
-                self.apply_siblings(command, level, node, cycle);
-            } else {
-                for node in self.below(scope, bank, level) {
-                    self.apply(command, level, node, cycle);
-                }
-            }
+        let scope = self.commands.spec(command).scope;
+        if scope == Level::Bank {
+            self.apply_path(command, &path, cycle);
+        } else {
+            self.apply_wide(command, scope, bank, &path, cycle);
+        }
+        if !self.rules[command.index()].sibling.is_empty() {
+            self.apply_siblings(command, &path, cycle);
         }
         self.change_banks(command, bank, row, cycle);
     }
@@ -346,45 +358,62 @@ impl Engine {
         first..first + size
     }
 
+    /// Applies the rules of a bank command: one node per level.
     #[inline]
-    fn apply(&mut self, command: CommandId, level: usize, node: usize, cycle: u64) {
-        let rules = &self.rules[command.index()][level];
-        let local = node - self.first_node[level];
-        for &id in &rules.histories {
+    fn apply_path(&mut self, command: CommandId, path: &[usize; 4], cycle: u64) {
+        let rules = &self.rules[command.index()];
+        for &(level, id) in &rules.histories {
+            let level = usize::from(level);
+            let local = path[level] - self.first_node[level];
             self.histories[usize::from(id)].push(local, cycle);
         }
-        let ready = &mut self.ready[node * self.stride..(node + 1) * self.stride];
         for rule in &rules.own {
-            let from = if rule.history == NO_HISTORY {
-                cycle
-            } else {
-                match self.histories[usize::from(rule.history)].past(local, rule.window) {
-                    Some(past) => past,
-                    None => continue,
-                }
-            };
-            let entry = &mut ready[usize::from(rule.following)];
-            *entry = (*entry).max(from + rule.distance);
+            let node = path[usize::from(rule.level)];
+            raise(&mut self.ready, self.stride, &self.histories, &self.first_node, rule, node, cycle);
         }
     }
 
-    #[inline]
-    fn apply_siblings(&mut self, command: CommandId, level: usize, node: usize, cycle: u64) {
-        let rules = &self.rules[command.index()][level];
-        if rules.sibling.is_empty() {
-            return;
+    /// Applies the rules of a wider command: below its scope, to every node it covers.
+    fn apply_wide(
+        &mut self,
+        command: CommandId,
+        scope: Level,
+        bank: usize,
+        path: &[usize; 4],
+        cycle: u64,
+    ) {
+        let nodes = |engine: &Engine, level: u8| {
+            let level = usize::from(level);
+            if level <= scope.index() {
+                path[level]..path[level] + 1
+            } else {
+                engine.below(scope, bank, level)
+            }
+        };
+        for index in 0..self.rules[command.index()].histories.len() {
+            let (level, id) = self.rules[command.index()].histories[index];
+            for node in nodes(self, level) {
+                let local = node - self.first_node[usize::from(level)];
+                self.histories[usize::from(id)].push(local, cycle);
+            }
         }
+        for index in 0..self.rules[command.index()].own.len() {
+            let rule = self.rules[command.index()].own[index];
+            for node in nodes(self, rule.level) {
+                let (histories, first) = (&self.histories, &self.first_node);
+                raise(&mut self.ready, self.stride, histories, first, &rule, node, cycle);
+            }
+        }
+    }
+
+    fn apply_siblings(&mut self, command: CommandId, path: &[usize; 4], cycle: u64) {
         let o = &self.organization;
-        let family = match level {
-            0 => 1,
-            1 => o.ranks,
-            2 => o.bankgroups,
-            _ => o.banks_per_group,
-        } as usize;
-        let first = self.first_node[level];
-        let start = first + (node - first) / family * family;
-        for other in (start..start + family).filter(|&other| other != node) {
-            for rule in &rules.sibling {
+        for rule in &self.rules[command.index()].sibling {
+            let level = usize::from(rule.level);
+            let family = [1, o.ranks, o.bankgroups, o.banks_per_group][level] as usize;
+            let first = self.first_node[level];
+            let start = first + (path[level] - first) / family * family;
+            for other in (start..start + family).filter(|&other| other != path[level]) {
                 let entry = &mut self.ready[other * self.stride + usize::from(rule.following)];
                 *entry = (*entry).max(cycle + rule.distance);
             }
@@ -434,4 +463,28 @@ impl Engine {
         }
         self.open_row[bank] = CLOSED;
     }
+}
+
+/// Raises the first allowed cycle that one rule speaks of.
+#[inline]
+fn raise(
+    ready: &mut [u64],
+    stride: usize,
+    histories: &[History],
+    first_node: &[usize; 4],
+    rule: &Rule,
+    node: usize,
+    cycle: u64,
+) {
+    let from = if rule.history == NO_HISTORY {
+        cycle
+    } else {
+        let local = node - first_node[usize::from(rule.level)];
+        match histories[usize::from(rule.history)].past(local, rule.window) {
+            Some(past) => past,
+            None => return,
+        }
+    };
+    let entry = &mut ready[node * stride + usize::from(rule.following)];
+    *entry = (*entry).max(from + rule.distance);
 }

@@ -1,17 +1,18 @@
 //! Read and write queues, one active request per bank, refreshes in a priority queue.
 //!
 //! Behaves as the controller of Ramulator 2 (commit c5b1c3a) with its FRFCFS and FRFCFS-RowHit
-//! schedulers. Per bank only two requests of a queue can matter: the oldest that hits the open row
-//! and the oldest that does not. Both are remembered, together with a cycle before which none of
-//! the bank's candidates can issue, so that a tick touches only banks that could act.
+//! schedulers. Candidates are kept per bank and command (see [`crate::policy`]'s queue), so that a
+//! tick looks only at banks that could act.
 
 use std::collections::VecDeque;
 
-use crate::command::{ACT, CommandId, PRE, PREA, REFA, REFPB};
+use crate::command::{ACT, CommandId, PRE, PREA, RD, RDA, REFA, REFPB, WR, WRA};
 use crate::error::TableError;
+use crate::policy::bank_set::BankSet;
+use crate::policy::queue::Queue;
 use crate::policy::refresh::{PerBank, Timer};
-use crate::policy::{CommandSlots, Core, PagePolicy, Refresh, check_capacity, find_from};
-use crate::request::{BankLists, NONE, Op, Pool};
+use crate::policy::{CommandSlots, Core, PagePolicy, Refresh, check_capacity};
+use crate::request::{NONE, Op};
 use crate::trace::CommandSink;
 
 /// Arbitration inside a queue.
@@ -68,79 +69,14 @@ impl ActiveListConfig {
 
 /// Which commands a slot carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Slot {
+pub(crate) enum Slot {
     Any,
     Column,
     Row,
 }
 
-/// One queue with its candidates per bank.
-#[derive(Debug, Clone)]
-struct Queue {
-    lists: BankLists,
-    capacity: usize,
-    /// Oldest request that hits the open row; `NONE` while the bank is closed.
-    hit: Vec<u32>,
-    /// Oldest request for another row; `NONE` while the bank is closed.
-    miss: Vec<u32>,
-    /// No candidate of the bank can issue before this cycle.
-    wake: Vec<u64>,
-}
-
-impl Queue {
-    fn new(banks: usize, capacity: usize) -> Queue {
-        Queue {
-            lists: BankLists::new(banks),
-            capacity,
-            hit: vec![NONE; banks],
-            miss: vec![NONE; banks],
-            wake: vec![u64::MAX; banks],
-        }
-    }
-
-    fn push(&mut self, core: &mut Core, bank: usize, slot: u32) {
-        self.lists.push(&mut core.pool, bank, slot);
-        if let Some(row) = core.engine.open_row(bank) {
-            let hits = core.pool.get(slot).row == row;
-            let first = if hits { &mut self.hit[bank] } else { &mut self.miss[bank] };
-            if *first != NONE {
-                return;
-            }
-            *first = slot;
-        } else if self.lists.head(bank) != slot {
-            return;
-        }
-        self.wake[bank] = 0;
-    }
-
-    fn unlink(&mut self, pool: &mut Pool, bank: usize, slot: u32) {
-        let (row, next) = (pool.get(slot).row, pool.next(slot));
-        if self.hit[bank] == slot {
-            self.hit[bank] = find_from(pool, next, row, true);
-        } else if self.miss[bank] == slot {
-            // Only an activated request leaves without hitting, and then candidates are rebuilt.
-            self.miss[bank] = NONE;
-        }
-        self.lists.unlink(pool, bank, slot);
-        self.touch(bank);
-    }
-
-    /// Finds the candidates of a bank whose row has changed.
-    fn rebuild(&mut self, core: &Core, bank: usize) {
-        let head = self.lists.head(bank);
-        (self.hit[bank], self.miss[bank]) = match core.engine.open_row(bank) {
-            Some(row) => {
-                (find_from(&core.pool, head, row, true), find_from(&core.pool, head, row, false))
-            }
-            None => (NONE, NONE),
-        };
-        self.touch(bank);
-    }
-
-    fn touch(&mut self, bank: usize) {
-        self.wake[bank] = if self.lists.head(bank) == NONE { u64::MAX } else { 0 };
-    }
-}
+/// Commands an activated request can wait for.
+const COLUMN: [CommandId; 4] = [RD, RDA, WR, WRA];
 
 /// Queues and modes of one channel.
 #[derive(Debug, Clone)]
@@ -151,13 +87,17 @@ pub(crate) struct ActiveList {
     write: Queue,
     /// The request for which each bank was opened.
     active: Vec<u32>,
-    active_wake: Vec<u64>,
+    /// Banks with an active request, by the command it waits for.
+    waiting: [BankSet; 4],
     active_in_rank: Vec<u32>,
+    active_total: u32,
     write_mode: bool,
     /// Ranks waiting for an all-bank refresh.
     priority: VecDeque<usize>,
     all_bank: Option<Timer>,
     per_bank: Option<PerBank>,
+    /// Banks about to be refreshed: their queues wait.
+    held: BankSet,
 }
 
 /// A command found ready.
@@ -168,6 +108,17 @@ struct Pick {
     seq: u64,
 }
 
+impl Pick {
+    /// The older of two.
+    #[inline]
+    fn keep(best: &mut Option<Pick>, core: &Core, command: CommandId, slot: u32) {
+        let seq = core.pool.get(slot).seq;
+        if best.is_none_or(|best| seq < best.seq) {
+            *best = Some(Pick { command, slot, seq });
+        }
+    }
+}
+
 impl ActiveList {
     pub fn new(
         config: &ActiveListConfig,
@@ -175,16 +126,17 @@ impl ActiveList {
         refresh: Refresh,
         core: &Core,
     ) -> ActiveList {
-        let banks = core.engine.banks();
-        let ranks = core.engine.organization().ranks as usize;
+        let engine = &core.engine;
+        let empty = BankSet::new(engine);
         ActiveList {
             config: config.clone(),
             slots,
-            read: Queue::new(banks, config.read_queue),
-            write: Queue::new(banks, config.write_queue),
-            active: vec![NONE; banks],
-            active_wake: vec![u64::MAX; banks],
-            active_in_rank: vec![0; ranks],
+            read: Queue::new(engine, Op::Read, config.read_queue),
+            write: Queue::new(engine, Op::Write, config.write_queue),
+            active: vec![NONE; engine.banks()],
+            waiting: [empty.clone(), empty.clone(), empty.clone(), empty.clone()],
+            active_in_rank: vec![0; engine.organization().ranks as usize],
+            active_total: 0,
             write_mode: false,
             priority: VecDeque::new(),
             all_bank: match refresh {
@@ -192,24 +144,18 @@ impl ActiveList {
                 _ => None,
             },
             per_bank: match refresh {
-                Refresh::PerBank { interval, order } => {
-                    Some(PerBank::new(interval, order, &core.engine))
-                }
+                Refresh::PerBank { interval, order } => Some(PerBank::new(interval, order, engine)),
                 _ => None,
             },
-        }
-    }
-
-    fn queue(&mut self, op: Op) -> &mut Queue {
-        match op {
-            Op::Read => &mut self.read,
-            Op::Write => &mut self.write,
+            held: empty,
         }
     }
 
     pub fn has_room(&self, op: Op) -> bool {
-        let queue = if op == Op::Read { &self.read } else { &self.write };
-        queue.lists.len() < queue.capacity
+        match op {
+            Op::Read => self.read.has_room(),
+            Op::Write => self.write.has_room(),
+        }
     }
 
     /// Whether an older request to the same transaction must be served first.
@@ -221,29 +167,31 @@ impl ActiveList {
                 && (op == Op::Write || pending.op == Op::Write)
         };
         with_active
-            || (self.write.lists.len() > 0 && self.write.lists.touches(&core.pool, bank, row, column))
-            || (op == Op::Write && self.read.lists.touches(&core.pool, bank, row, column))
+            || self.write.touches(core, bank, row, column)
+            || (op == Op::Write && self.read.touches(core, bank, row, column))
     }
 
     pub fn push(&mut self, core: &mut Core, slot: u32) {
         let pending = core.pool.get(slot);
         let (op, bank) = (pending.op, pending.bank as usize);
-        self.queue(op).push(core, bank, slot);
+        match op {
+            Op::Read => self.read.push(core, bank, slot),
+            Op::Write => self.write.push(core, bank, slot),
+        }
         if core.page == PagePolicy::Closed {
-            // A new hit can turn the column commands waiting in this bank into ones without
-            // auto-precharge, in either queue.
-            self.read.touch(bank);
-            self.write.touch(bank);
-            if self.active[bank] != NONE {
-                self.active_wake[bank] = 0;
-            }
+            // A new hit keeps the row open for column commands that wait in either queue.
+            self.classify(core, bank);
+        } else {
+            self.classify_queue(core, op, bank);
         }
     }
 
     /// Runs one cycle and returns the next in which something can happen.
     pub fn tick<S: CommandSink>(&mut self, core: &mut Core, now: u64, sink: &mut S) -> u64 {
         if core.exhaustive {
-            self.forget_lower_bounds();
+            self.read.forget();
+            self.write.forget();
+            self.waiting.iter_mut().for_each(BankSet::forget);
         }
         let mut next = self.advance_refresh(now);
         let issued = match self.slots {
@@ -263,14 +211,6 @@ impl ActiveList {
         if issued { now + 1 } else { next }
     }
 
-    fn forget_lower_bounds(&mut self) {
-        for bank in 0..self.active.len() {
-            self.read.touch(bank);
-            self.write.touch(bank);
-            self.active_wake[bank] = if self.active[bank] == NONE { u64::MAX } else { 0 };
-        }
-    }
-
     /// Queues due refreshes and returns when the next falls due.
     fn advance_refresh(&mut self, now: u64) -> u64 {
         let mut next = u64::MAX;
@@ -281,10 +221,11 @@ impl ActiveList {
             next = timer.due();
         }
         if let Some(per_bank) = &mut self.per_bank {
-            let (read, write, active) = (&self.read.lists, &self.write.lists, &self.active);
-            per_bank.advance(now, |bank| {
-                read.head(bank) != NONE || write.head(bank) != NONE || active[bank] != NONE
-            });
+            let (read, write, active) = (&self.read, &self.write, &self.active);
+            let busy = |bank: usize| {
+                !read.is_empty(bank) || !write.is_empty(bank) || active[bank] != NONE
+            };
+            per_bank.advance(now, busy, |bank| self.held.set(bank, true));
             next = next.min(per_bank.due());
         }
         next
@@ -298,30 +239,20 @@ impl ActiveList {
         next: &mut u64,
         sink: &mut S,
     ) -> bool {
+        if self.active_total == 0 {
+            return false;
+        }
         let mut best: Option<Pick> = None;
-        for bank in 0..self.active.len() {
-            let wake = self.active_wake[bank];
-            if wake > now {
-                *next = (*next).min(wake);
-                continue;
-            }
-            let slot = self.active[bank];
-            let pending = core.pool.get(slot);
-            let command = core.column_command(pending.op, || {
-                self.read.hit[bank] != NONE || self.write.hit[bank] != NONE
+        let active = &self.active;
+        for (command, banks) in COLUMN.into_iter().zip(&mut self.waiting) {
+            banks.scan(&core.engine, command, None, now, next, |bank| {
+                Pick::keep(&mut best, core, command, active[bank]);
             });
-            let at = core.engine.earliest_bank(command, bank);
-            if at > now {
-                self.active_wake[bank] = at;
-                *next = (*next).min(at);
-            } else if best.is_none_or(|best| pending.seq < best.seq) {
-                best = Some(Pick { command, slot, seq: pending.seq });
-            }
         }
         let Some(pick) = best else { return false };
         let bank = core.pool.get(pick.slot).bank as usize;
         self.active[bank] = NONE;
-        self.active_wake[bank] = u64::MAX;
+        self.active_total -= 1;
         self.active_in_rank[rank_of(core, bank)] -= 1;
         core.issue_column(pick.command, pick.slot, now, Some(now), sink);
         self.after_column(core, bank);
@@ -337,7 +268,8 @@ impl ActiveList {
         sink: &mut S,
     ) -> bool {
         if let Some(&rank) = self.priority.front() {
-            let bank = rank * core.engine.organization().banks_per_rank() as usize;
+            let banks = core.engine.organization().banks_per_rank() as usize;
+            let first = rank * banks;
             let close = core.engine.open_in_rank(rank) > 0;
             if close && self.active_in_rank[rank] > 0 {
                 return false;
@@ -348,11 +280,10 @@ impl ActiveList {
                 *next = (*next).min(at);
                 return false;
             }
-            core.issue_row(command, bank, 0, now, sink);
+            core.issue_row(command, first, 0, now, sink);
             if close {
-                let banks = core.engine.organization().banks_per_rank() as usize;
-                for bank in bank..bank + banks {
-                    self.rebuild(core, bank);
+                for bank in first..first + banks {
+                    self.row_changed(core, bank);
                 }
             } else {
                 self.priority.pop_front();
@@ -373,10 +304,14 @@ impl ActiveList {
                 continue;
             }
             core.issue_row(command, bank, 0, now, sink);
-            if !close {
+            if close {
+                self.row_changed(core, bank);
+            } else {
                 per_bank.refreshed(bank);
+                self.held.set(bank, false);
+                self.read.forget();
+                self.write.forget();
             }
-            self.rebuild(core, bank);
             return true;
         }
         false
@@ -395,24 +330,28 @@ impl ActiveList {
             return false;
         }
         self.update_write_mode();
-        let op = if self.write_mode { Op::Write } else { Op::Read };
-        let Some(pick) = self.pick_queued(core, op, carries, now, next) else { return false };
+        let queue = if self.write_mode { &mut self.write } else { &mut self.read };
+        let mut best: Option<Pick> = None;
+        queue.scan(core, carries, &self.held, now, next, |command, slot| {
+            Pick::keep(&mut best, core, command, slot);
+        });
+        let Some(pick) = best else { return false };
         let bank = core.pool.get(pick.slot).bank as usize;
         match pick.command {
             PRE => {
                 core.issue_for(PRE, pick.slot, now, sink);
-                self.rebuild(core, bank);
+                self.row_changed(core, bank);
             }
             ACT => {
-                self.queue(op).unlink(&mut core.pool, bank, pick.slot);
+                queue.unlink(core, bank, pick.slot);
                 core.issue_for(ACT, pick.slot, now, sink);
                 self.active[bank] = pick.slot;
-                self.active_wake[bank] = 0;
+                self.active_total += 1;
                 self.active_in_rank[rank_of(core, bank)] += 1;
-                self.rebuild(core, bank);
+                self.row_changed(core, bank);
             }
             column => {
-                self.queue(op).unlink(&mut core.pool, bank, pick.slot);
+                queue.unlink(core, bank, pick.slot);
                 core.issue_column(column, pick.slot, now, Some(now), sink);
                 self.after_column(core, bank);
             }
@@ -420,69 +359,8 @@ impl ActiveList {
         true
     }
 
-    fn pick_queued(
-        &mut self,
-        core: &Core,
-        op: Op,
-        carries: Slot,
-        now: u64,
-        next: &mut u64,
-    ) -> Option<Pick> {
-        let (queue, other) = match op {
-            Op::Read => (&mut self.read, &self.write.hit),
-            Op::Write => (&mut self.write, &self.read.hit),
-        };
-        let mut best: Option<Pick> = None;
-        for bank in 0..queue.wake.len() {
-            let wake = queue.wake[bank];
-            if wake > now {
-                *next = (*next).min(wake);
-                continue;
-            }
-            if self.per_bank.as_ref().is_some_and(|per_bank| per_bank.holds(bank)) {
-                continue;
-            }
-            let mut first = u64::MAX;
-            let mut consider = |command: CommandId, slot: u32, wrong: Slot| {
-                let at = core.engine.earliest_bank(command, bank);
-                first = first.min(at);
-                if at <= now && carries != wrong {
-                    let seq = core.pool.get(slot).seq;
-                    if best.is_none_or(|best| seq < best.seq) {
-                        best = Some(Pick { command, slot, seq });
-                    }
-                }
-            };
-            if core.engine.open_row(bank).is_none() {
-                consider(ACT, queue.lists.head(bank), Slot::Column);
-            } else {
-                let (hit, miss) = (queue.hit[bank], queue.miss[bank]);
-                if hit != NONE {
-                    let command = core.column_command(op, || {
-                        let (row, next) = (core.pool.get(hit).row, core.pool.next(hit));
-                        other[bank] != NONE || find_from(&core.pool, next, row, true) != NONE
-                    });
-                    consider(command, hit, Slot::Row);
-                }
-                let kept_open = self.active[bank] != NONE
-                    || (self.config.scheduler == Scheduler::FrFcfsRowHit
-                        && hit != NONE
-                        && miss != NONE
-                        && core.pool.get(hit).seq < core.pool.get(miss).seq);
-                if miss != NONE && !kept_open {
-                    consider(PRE, miss, Slot::Column);
-                }
-            }
-            if first > now {
-                queue.wake[bank] = first;
-                *next = (*next).min(first);
-            }
-        }
-        best
-    }
-
     fn update_write_mode(&mut self) {
-        let (reads, writes) = (self.read.lists.len(), self.write.lists.len());
+        let (reads, writes) = (self.read.len(), self.write.len());
         let share = |watermark: f64| watermark * self.config.write_queue as f64;
         if !self.write_mode {
             let full = writes as f64 > share(self.config.write_high_watermark);
@@ -492,19 +370,43 @@ impl ActiveList {
         }
     }
 
-    /// A column command may have closed the bank (auto-precharge) or freed it for precharge.
+    /// A column command freed the bank for precharge, and may have closed it.
     fn after_column(&mut self, core: &Core, bank: usize) {
-        if core.page == PagePolicy::Closed {
-            self.rebuild(core, bank);
+        if core.engine.open_row(bank).is_none() {
+            self.row_changed(core, bank);
         } else {
-            self.read.touch(bank);
-            self.write.touch(bank);
+            self.classify(core, bank);
         }
     }
 
-    fn rebuild(&mut self, core: &Core, bank: usize) {
-        self.read.rebuild(core, bank);
-        self.write.rebuild(core, bank);
+    fn row_changed(&mut self, core: &Core, bank: usize) {
+        self.read.find_candidates(core, bank);
+        self.write.find_candidates(core, bank);
+        self.classify(core, bank);
+    }
+
+    /// Puts a bank into the sets of the commands its requests wait for.
+    fn classify(&mut self, core: &Core, bank: usize) {
+        self.classify_queue(core, Op::Read, bank);
+        self.classify_queue(core, Op::Write, bank);
+        let slot = self.active[bank];
+        let command = (slot != NONE).then(|| {
+            let op = core.pool.get(slot).op;
+            core.column_command(op, || self.read.hits(bank) || self.write.hits(bank))
+        });
+        for (kind, banks) in COLUMN.into_iter().zip(&mut self.waiting) {
+            banks.set(bank, command == Some(kind));
+        }
+    }
+
+    #[inline]
+    fn classify_queue(&mut self, core: &Core, op: Op, bank: usize) {
+        let (queue, other) = match op {
+            Op::Read => (&mut self.read, &self.write),
+            Op::Write => (&mut self.write, &self.read),
+        };
+        let keep_hits_open = self.config.scheduler == Scheduler::FrFcfsRowHit;
+        queue.classify(core, bank, other.hits(bank), self.active[bank] != NONE, keep_hits_open);
     }
 }
 

@@ -14,6 +14,8 @@ use crate::trace::{CommandSink, Issued};
 
 pub mod active_list;
 pub mod bank_queues;
+mod bank_set;
+mod queue;
 mod refresh;
 
 pub use active_list::{ActiveListConfig, Scheduler};

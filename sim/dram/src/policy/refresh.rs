@@ -107,8 +107,14 @@ impl PerBank {
         self.timer.due()
     }
 
-    /// Notes due refreshes and picks banks; `busy` tells whether requests wait for a bank.
-    pub fn advance(&mut self, now: u64, busy: impl Fn(usize) -> bool) {
+    /// Notes due refreshes and picks banks, each of which goes to `hold`; `busy` tells whether
+    /// requests wait for a bank.
+    pub fn advance(
+        &mut self,
+        now: u64,
+        busy: impl Fn(usize) -> bool,
+        mut hold: impl FnMut(usize),
+    ) {
         while self.timer.fire(now) {
             for debt in &mut self.debt {
                 *debt += 1;
@@ -123,16 +129,15 @@ impl PerBank {
             let urgent = self.order == PerBankOrder::InTurn || self.debt[rank] > MAX_POSTPONED;
             self.current[rank] =
                 if urgent { waiting.next() } else { waiting.find(|&bank| !busy(bank)) };
+            if let Some(bank) = self.current[rank] {
+                hold(bank);
+            }
         }
     }
 
     /// The bank a rank is about to refresh.
     pub fn chosen(&self, rank: usize) -> Option<usize> {
         self.current[rank]
-    }
-
-    pub fn holds(&self, bank: usize) -> bool {
-        self.current[bank / self.banks_per_rank] == Some(bank)
     }
 
     pub fn refreshed(&mut self, bank: usize) {
