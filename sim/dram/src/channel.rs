@@ -64,8 +64,10 @@ impl Channel {
     ) -> Result<Channel, TableError> {
         controller.check()?;
         let exhaustive = controller.stepping == Stepping::EveryCycle;
+        let mut engine = Engine::new(organization, commands, table)?;
+        engine.restrict(|command| controller.uses(command));
         let core = Core {
-            engine: Engine::new(organization, commands, table)?,
+            engine,
             pool: Pool::default(),
             stats: Statistics::default(),
             reads_done: VecDeque::new(),
@@ -204,10 +206,16 @@ impl Channel {
         &self.core.stats
     }
 
-    /// The timing engine: open rows, earliest cycles, command counts.
+    /// How often each command was issued, in the order of the command set.
     #[must_use]
-    pub fn engine(&self) -> &Engine {
-        &self.core.engine
+    pub fn command_counts(&self) -> &[u64] {
+        self.core.engine.counts()
+    }
+
+    /// The open row of a bank.
+    #[must_use]
+    pub fn open_row(&self, bank: usize) -> Option<u32> {
+        self.core.engine.open_row(bank)
     }
 
     /// Row policy in force.

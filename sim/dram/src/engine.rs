@@ -61,21 +61,54 @@ struct Consequences {
     histories: Vec<(u8, u16)>,
 }
 
+/// Where a bank's bit lies in a set of words per rank.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub rank: u32,
+    /// Word, counted over all ranks.
+    pub word: u32,
+    pub bit: u64,
+}
+
+/// First allowed cycles of one command, by node.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Earliest<'a> {
+    /// Channel, ranks, bank groups.
+    outer: &'a [u64],
+    banks: &'a [u64],
+    parents: &'a [(u32, u32)],
+}
+
+impl Earliest<'_> {
+    /// The part that comes from channel and rank.
+    #[inline]
+    pub fn rank(&self, rank: usize) -> u64 {
+        self.outer[0].max(self.outer[1 + rank])
+    }
+
+    /// The part that comes from bank group and bank.
+    #[inline]
+    pub fn inside(&self, bank: usize) -> u64 {
+        self.banks[bank].max(self.outer[self.parents[bank].1 as usize])
+    }
+}
+
 /// State of one channel: earliest cycles and open rows.
 #[derive(Debug, Clone)]
 pub struct Engine {
     commands: CommandSet,
     organization: Organization,
-    /// Distance between the rows of `ready` of two nodes; a power of two.
-    stride: usize,
+    /// Nodes of all levels.
+    nodes: usize,
     /// First node of each level.
     first_node: [usize; 4],
-    /// First allowed cycle, `[node][command]`.
+    /// First allowed cycle, `[command][node]`.
     ready: Vec<u64>,
     rules: Vec<Consequences>,
     histories: Vec<History>,
     /// Rank and group node of each bank.
     parents: Vec<(u32, u32)>,
+    places: Vec<Place>,
     open_row: Vec<u32>,
     column_commands: Vec<u32>,
     open_in_rank: Vec<u32>,
@@ -98,22 +131,31 @@ impl Engine {
         let ranks = organization.ranks as usize;
         let groups = ranks * organization.bankgroups as usize;
         let first_node = [0, 1, 1 + ranks, 1 + ranks + groups];
-        let stride = commands.len().next_power_of_two();
+        let nodes = first_node[3] + banks;
         let parents = (0..banks)
             .map(|bank| {
                 let (rank, group, _) = organization.split_bank(bank);
                 (1 + rank, 1 + organization.ranks + rank * organization.bankgroups + group)
             })
             .collect();
+        let per_rank = organization.banks_per_rank();
+        let words = per_rank.div_ceil(64);
+        let places = (0..organization.banks_per_channel())
+            .map(|bank| {
+                let (rank, inside) = (bank / per_rank, bank % per_rank);
+                Place { rank, word: rank * words + inside / 64, bit: 1 << (inside % 64) }
+            })
+            .collect();
         let mut engine = Engine {
             commands: commands.clone(),
             organization: organization.clone(),
-            stride,
+            nodes,
             first_node,
-            ready: vec![0; stride * (first_node[3] + banks)],
+            ready: vec![0; commands.len() * nodes],
             rules: vec![Consequences::default(); commands.len()],
             histories: Vec::new(),
             parents,
+            places,
             open_row: vec![CLOSED; banks],
             column_commands: vec![0; banks],
             open_in_rank: vec![0; ranks],
@@ -124,6 +166,15 @@ impl Engine {
             engine.add(constraint, [1, ranks, groups, banks]);
         }
         Ok(engine)
+    }
+
+    /// Forgets rules about commands that will never be issued. Their earliest cycles are
+    /// meaningless afterwards.
+    pub(crate) fn restrict(&mut self, used: impl Fn(CommandId) -> bool) {
+        for rules in &mut self.rules {
+            rules.own.retain(|rule| used(CommandId(rule.following)));
+            rules.sibling.retain(|rule| used(CommandId(rule.following)));
+        }
     }
 
     fn add(&mut self, constraint: &Constraint, nodes: [usize; 4]) {
@@ -191,6 +242,11 @@ impl Engine {
         self.open_row.len()
     }
 
+    #[inline]
+    pub(crate) fn place(&self, bank: usize) -> Place {
+        self.places[bank]
+    }
+
     /// The open row of a bank.
     #[must_use]
     #[inline]
@@ -225,32 +281,27 @@ impl Engine {
         self.residency.at(cycle)
     }
 
+    /// First allowed cycles of one command.
+    #[inline]
+    pub(crate) fn earliest_of(&self, command: CommandId) -> Earliest<'_> {
+        let first = command.index() * self.nodes;
+        let (outer, banks) = self.ready[first..first + self.nodes].split_at(self.first_node[3]);
+        Earliest { outer, banks, parents: &self.parents }
+    }
+
     /// First cycle at which a bank command is allowed by the constraint table.
     #[must_use]
     #[inline]
     pub fn earliest_bank(&self, command: CommandId, bank: usize) -> u64 {
-        let (rank, group) = self.parents[bank];
-        let at = |node: usize| self.ready[node * self.stride + command.index()];
-        at(0)
-            .max(at(rank as usize))
-            .max(at(group as usize))
-            .max(at(self.first_node[3] + bank))
-    }
-
-    /// The part of [`Engine::earliest_bank`] that comes from bank group and bank.
-    #[inline]
-    pub(crate) fn earliest_inside(&self, command: CommandId, bank: usize) -> u64 {
-        let group = self.parents[bank].1;
-        let at = |node: usize| self.ready[node * self.stride + command.index()];
-        at(group as usize).max(at(self.first_node[3] + bank))
+        let earliest = self.earliest_of(command);
+        earliest.inside(bank).max(earliest.rank(self.parents[bank].0 as usize - 1))
     }
 
     /// First cycle at which a rank command is allowed by the constraint table.
     #[must_use]
     #[inline]
     pub fn earliest_rank(&self, command: CommandId, rank: usize) -> u64 {
-        let at = |node: usize| self.ready[node * self.stride + command.index()];
-        at(0).max(at(1 + rank))
+        self.earliest_of(command).rank(rank)
     }
 
     /// First cycle at which `command` may go to `bank` or, for wider commands, to what contains it.
@@ -259,11 +310,11 @@ impl Engine {
         match self.commands.spec(command).scope {
             Level::Bank => self.earliest_bank(command, bank),
             Level::Rank => self.earliest_rank(command, self.parents[bank].0 as usize - 1),
-            Level::Channel => self.ready[command.index()],
+            Level::Channel => self.earliest_of(command).outer[0],
             Level::BankGroup => {
                 let (rank, group) = self.parents[bank];
-                let at = |node: u32| self.ready[node as usize * self.stride + command.index()];
-                at(0).max(at(rank)).max(at(group))
+                let outer = self.earliest_of(command).outer;
+                outer[0].max(outer[rank as usize]).max(outer[group as usize])
             }
         }
     }
@@ -369,7 +420,8 @@ impl Engine {
         }
         for rule in &rules.own {
             let node = path[usize::from(rule.level)];
-            raise(&mut self.ready, self.stride, &self.histories, &self.first_node, rule, node, cycle);
+            let (histories, first) = (&self.histories, &self.first_node);
+            raise(&mut self.ready, self.nodes, histories, first, rule, node, cycle);
         }
     }
 
@@ -401,7 +453,7 @@ impl Engine {
             let rule = self.rules[command.index()].own[index];
             for node in nodes(self, rule.level) {
                 let (histories, first) = (&self.histories, &self.first_node);
-                raise(&mut self.ready, self.stride, histories, first, &rule, node, cycle);
+                raise(&mut self.ready, self.nodes, histories, first, &rule, node, cycle);
             }
         }
     }
@@ -414,7 +466,7 @@ impl Engine {
             let first = self.first_node[level];
             let start = first + (path[level] - first) / family * family;
             for other in (start..start + family).filter(|&other| other != path[level]) {
-                let entry = &mut self.ready[other * self.stride + usize::from(rule.following)];
+                let entry = &mut self.ready[usize::from(rule.following) * self.nodes + other];
                 *entry = (*entry).max(cycle + rule.distance);
             }
         }
@@ -469,7 +521,7 @@ impl Engine {
 #[inline]
 fn raise(
     ready: &mut [u64],
-    stride: usize,
+    nodes: usize,
     histories: &[History],
     first_node: &[usize; 4],
     rule: &Rule,
@@ -485,6 +537,6 @@ fn raise(
             None => return,
         }
     };
-    let entry = &mut ready[node * stride + usize::from(rule.following)];
+    let entry = &mut ready[usize::from(rule.following) * nodes + node];
     *entry = (*entry).max(from + rule.distance);
 }

@@ -53,7 +53,7 @@ impl Activity {
     /// Activity of one channel up to `cycle`.
     #[must_use]
     pub fn of(channel: &Channel, cycle: u64) -> Activity {
-        let counts = channel.engine().counts();
+        let counts = channel.command_counts();
         let mut activity = Activity {
             activates: counts[ACT.index()],
             reads: counts[RD.index()] + counts[RDA.index()],

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use crate::command::{ACT, CommandId, PRE, PREA, RD, RDA, REFA, REFPB, WR, WRA};
 use crate::error::TableError;
-use crate::policy::bank_set::BankSet;
+use crate::policy::bank_set::{BankSet, Pick};
 use crate::policy::queue::Queue;
 use crate::policy::refresh::{PerBank, Timer};
 use crate::policy::{CommandSlots, Core, PagePolicy, Refresh, check_capacity};
@@ -89,6 +89,8 @@ pub(crate) struct ActiveList {
     active: Vec<u32>,
     /// Banks with an active request, by the command it waits for.
     waiting: [BankSet; 4],
+    /// Position in `COLUMN` of the command each active request waits for.
+    waits_for: Vec<Option<u8>>,
     active_in_rank: Vec<u32>,
     active_total: u32,
     write_mode: bool,
@@ -98,25 +100,6 @@ pub(crate) struct ActiveList {
     per_bank: Option<PerBank>,
     /// Banks about to be refreshed: their queues wait.
     held: BankSet,
-}
-
-/// A command found ready.
-#[derive(Debug, Clone, Copy)]
-struct Pick {
-    command: CommandId,
-    slot: u32,
-    seq: u64,
-}
-
-impl Pick {
-    /// The older of two.
-    #[inline]
-    fn keep(best: &mut Option<Pick>, core: &Core, command: CommandId, slot: u32) {
-        let seq = core.pool.get(slot).seq;
-        if best.is_none_or(|best| seq < best.seq) {
-            *best = Some(Pick { command, slot, seq });
-        }
-    }
 }
 
 impl ActiveList {
@@ -135,6 +118,7 @@ impl ActiveList {
             write: Queue::new(engine, Op::Write, config.write_queue),
             active: vec![NONE; engine.banks()],
             waiting: [empty.clone(), empty.clone(), empty.clone(), empty.clone()],
+            waits_for: vec![None; engine.banks()],
             active_in_rank: vec![0; engine.organization().ranks as usize],
             active_total: 0,
             write_mode: false,
@@ -193,7 +177,7 @@ impl ActiveList {
             self.write.forget();
             self.waiting.iter_mut().for_each(BankSet::forget);
         }
-        let mut next = self.advance_refresh(now);
+        let mut next = self.advance_refresh(core, now);
         let issued = match self.slots {
             CommandSlots::One => {
                 self.issue_active(core, now, &mut next, sink)
@@ -212,7 +196,7 @@ impl ActiveList {
     }
 
     /// Queues due refreshes and returns when the next falls due.
-    fn advance_refresh(&mut self, now: u64) -> u64 {
+    fn advance_refresh(&mut self, core: &Core, now: u64) -> u64 {
         let mut next = u64::MAX;
         if let Some(timer) = &mut self.all_bank {
             while timer.fire(now) {
@@ -225,7 +209,8 @@ impl ActiveList {
             let busy = |bank: usize| {
                 !read.is_empty(bank) || !write.is_empty(bank) || active[bank] != NONE
             };
-            per_bank.advance(now, busy, |bank| self.held.set(bank, true));
+            let engine = &core.engine;
+            per_bank.advance(now, busy, |bank| self.held.insert(engine.place(bank), 0));
             next = next.min(per_bank.due());
         }
         next
@@ -243,11 +228,8 @@ impl ActiveList {
             return false;
         }
         let mut best: Option<Pick> = None;
-        let active = &self.active;
         for (command, banks) in COLUMN.into_iter().zip(&mut self.waiting) {
-            banks.scan(&core.engine, command, None, now, next, |bank| {
-                Pick::keep(&mut best, core, command, active[bank]);
-            });
+            banks.scan(core, command, &self.active, None, now, next, &mut best);
         }
         let Some(pick) = best else { return false };
         let bank = core.pool.get(pick.slot).bank as usize;
@@ -308,7 +290,7 @@ impl ActiveList {
                 self.row_changed(core, bank);
             } else {
                 per_bank.refreshed(bank);
-                self.held.set(bank, false);
+                self.held.remove(core.engine.place(bank));
                 self.read.forget();
                 self.write.forget();
             }
@@ -332,9 +314,7 @@ impl ActiveList {
         self.update_write_mode();
         let queue = if self.write_mode { &mut self.write } else { &mut self.read };
         let mut best: Option<Pick> = None;
-        queue.scan(core, carries, &self.held, now, next, |command, slot| {
-            Pick::keep(&mut best, core, command, slot);
-        });
+        queue.scan(core, carries, &self.held, now, next, &mut best);
         let Some(pick) = best else { return false };
         let bank = core.pool.get(pick.slot).bank as usize;
         match pick.command {
@@ -394,8 +374,19 @@ impl ActiveList {
             let op = core.pool.get(slot).op;
             core.column_command(op, || self.read.hits(bank) || self.write.hits(bank))
         });
-        for (kind, banks) in COLUMN.into_iter().zip(&mut self.waiting) {
-            banks.set(bank, command == Some(kind));
+        let waits_for = command.and_then(|command| {
+            (0u8..).zip(COLUMN).find_map(|(index, kind)| (kind == command).then_some(index))
+        });
+        let known = std::mem::replace(&mut self.waits_for[bank], waits_for);
+        if known != waits_for {
+            let place = core.engine.place(bank);
+            if let Some(index) = known {
+                self.waiting[usize::from(index)].remove(place);
+            }
+            if let (Some(index), Some(command)) = (waits_for, command) {
+                let earliest = core.engine.earliest_bank(command, bank);
+                self.waiting[usize::from(index)].insert(place, earliest);
+            }
         }
     }
 
@@ -411,5 +402,5 @@ impl ActiveList {
 }
 
 fn rank_of(core: &Core, bank: usize) -> usize {
-    bank / core.engine.organization().banks_per_rank() as usize
+    core.engine.place(bank).rank as usize
 }

@@ -74,6 +74,18 @@ pub struct ControllerConfig {
 }
 
 impl ControllerConfig {
+    /// Whether this controller can ever send a command.
+    pub(crate) fn uses(&self, command: CommandId) -> bool {
+        use command::{ACT, PRE, PREA, RD, RDA, REFA, REFPB, WR, WRA};
+        match command {
+            ACT | PRE | RD | WR => true,
+            RDA | WRA => self.page == PagePolicy::Closed,
+            PREA | REFA => matches!(self.refresh, Refresh::AllBank { .. }),
+            REFPB => matches!(self.refresh, Refresh::PerBank { .. }),
+            _ => false,
+        }
+    }
+
     /// Checks the settings.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 use crate::command::{ACT, CommandId, PRE, RD, RDA, WR, WRA};
 use crate::engine::Engine;
 use crate::policy::active_list::Slot;
-use crate::policy::bank_set::BankSet;
+use crate::policy::bank_set::{BankSet, Pick};
 use crate::policy::{Core, PagePolicy, find_from};
 use crate::request::{BankLists, NONE, Op};
 
@@ -25,7 +25,14 @@ pub(crate) struct Queue {
     /// Closed-page only: the access is the row's last.
     to_access_and_close: BankSet,
     to_precharge: BankSet,
+    /// Which of the four sets each bank is in, one bit per set.
+    member: Vec<u8>,
 }
+
+const ACTIVATE: u8 = 1;
+const ACCESS: u8 = 2;
+const ACCESS_AND_CLOSE: u8 = 4;
+const PRECHARGE: u8 = 8;
 
 impl Queue {
     pub fn new(engine: &Engine, op: Op, capacity: usize) -> Queue {
@@ -40,6 +47,7 @@ impl Queue {
             to_access: empty.clone(),
             to_access_and_close: empty.clone(),
             to_precharge: empty,
+            member: vec![0; banks],
         }
     }
 
@@ -109,18 +117,55 @@ impl Queue {
         active: bool,
         keep_hits_open: bool,
     ) {
+        let head = self.lists.head(bank);
         let (hit, miss) = (self.hit[bank], self.miss[bank]);
-        let closed = core.engine.open_row(bank).is_none();
-        self.to_activate.set(bank, closed && self.lists.head(bank) != NONE);
-        let last = hit != NONE && core.page == PagePolicy::Closed && !other_queue_hits && {
-            let (row, next) = (core.pool.get(hit).row, core.pool.next(hit));
-            find_from(&core.pool, next, row, true) == NONE
-        };
-        self.to_access.set(bank, hit != NONE && !last);
-        self.to_access_and_close.set(bank, last);
-        let older_hit = |hit, miss| core.pool.get(hit).seq < core.pool.get(miss).seq;
-        let kept = keep_hits_open && hit != NONE && miss != NONE && older_hit(hit, miss);
-        self.to_precharge.set(bank, miss != NONE && !active && !kept);
+        let mut member = 0;
+        if head != NONE && core.engine.open_row(bank).is_none() {
+            member = ACTIVATE;
+        }
+        if hit != NONE {
+            let last = core.page == PagePolicy::Closed && !other_queue_hits && {
+                let (row, next) = (core.pool.get(hit).row, core.pool.next(hit));
+                find_from(&core.pool, next, row, true) == NONE
+            };
+            member |= if last { ACCESS_AND_CLOSE } else { ACCESS };
+        }
+        if miss != NONE && !active {
+            let older_hit = hit != NONE && core.pool.get(hit).seq < core.pool.get(miss).seq;
+            if !(keep_hits_open && older_hit) {
+                member |= PRECHARGE;
+            }
+        }
+        if member != self.member[bank] {
+            self.enroll(core, bank, member);
+        }
+    }
+
+    fn enroll(&mut self, core: &Core, bank: usize, member: u8) {
+        let place = core.engine.place(bank);
+        let known = std::mem::replace(&mut self.member[bank], member);
+        let (access, last) = self.accesses();
+        let sets = [
+            (ACTIVATE, ACT, &mut self.to_activate),
+            (ACCESS, access, &mut self.to_access),
+            (ACCESS_AND_CLOSE, last, &mut self.to_access_and_close),
+            (PRECHARGE, PRE, &mut self.to_precharge),
+        ];
+        for (bit, command, set) in sets {
+            if member & !known & bit != 0 {
+                set.insert(place, core.engine.earliest_bank(command, bank));
+            } else if known & !member & bit != 0 {
+                set.remove(place);
+            }
+        }
+    }
+
+    /// Column commands of this direction, without and with auto-precharge.
+    fn accesses(&self) -> (CommandId, CommandId) {
+        match self.op {
+            Op::Read => (RD, RDA),
+            Op::Write => (WR, WRA),
+        }
     }
 
     /// Drops all lower bounds.
@@ -131,7 +176,7 @@ impl Queue {
         self.to_precharge.forget();
     }
 
-    /// Calls `ready` with every command that could issue now and its request.
+    /// Keeps in `best` the oldest request whose next command could issue now.
     #[inline]
     pub fn scan(
         &mut self,
@@ -140,27 +185,17 @@ impl Queue {
         held: &BankSet,
         now: u64,
         next: &mut u64,
-        mut ready: impl FnMut(CommandId, u32),
+        best: &mut Option<Pick>,
     ) {
-        let engine = &core.engine;
         let held = Some(held);
-        let (access, last) = match self.op {
-            Op::Read => (RD, RDA),
-            Op::Write => (WR, WRA),
-        };
+        let (access, last) = self.accesses();
         if carries != Slot::Row {
-            let hit = &self.hit;
-            self.to_access.scan(engine, access, held, now, next, |bank| ready(access, hit[bank]));
-            if core.page == PagePolicy::Closed {
-                let closing = &mut self.to_access_and_close;
-                closing.scan(engine, last, held, now, next, |bank| ready(last, hit[bank]));
-            }
+            self.to_access.scan(core, access, &self.hit, held, now, next, best);
+            self.to_access_and_close.scan(core, last, &self.hit, held, now, next, best);
         }
         if carries != Slot::Column {
-            let (lists, miss) = (&self.lists, &self.miss);
-            let activate = &mut self.to_activate;
-            activate.scan(engine, ACT, held, now, next, |bank| ready(ACT, lists.head(bank)));
-            self.to_precharge.scan(engine, PRE, held, now, next, |bank| ready(PRE, miss[bank]));
+            self.to_activate.scan(core, ACT, self.lists.heads(), held, now, next, best);
+            self.to_precharge.scan(core, PRE, &self.miss, held, now, next, best);
         }
     }
 }
