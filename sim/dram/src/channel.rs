@@ -112,8 +112,8 @@ impl Channel {
         let flat = self.core.engine.organization().flat_bank(at.rank, at.bankgroup, at.bank);
         // Organisations have at most 4096 banks per channel.
         let bank = flat as u32;
-        self.wake = 0;
         if self.conflicts(op, flat, at) {
+            self.wake = 0;
             self.parked = Some(Parked { op, tag, bank, at: *at, arrival: now });
             if let Queues::BankQueues(queues) = &mut self.queues {
                 queues.flush(true);
@@ -137,9 +137,15 @@ impl Channel {
 
     fn enqueue(&mut self, op: Op, tag: u64, bank: u32, at: &Location, arrival: u64, now: u64) {
         let slot = self.core.pool.insert(op, tag, arrival, bank, at);
-        match &mut self.queues {
+        let changes = match &mut self.queues {
             Queues::ActiveList(queues) => queues.push(&mut self.core, slot),
-            Queues::BankQueues(queues) => queues.push(&mut self.core, slot, now),
+            Queues::BankQueues(queues) => {
+                queues.push(&mut self.core, slot, now);
+                true
+            }
+        };
+        if changes {
+            self.wake = 0;
         }
     }
 

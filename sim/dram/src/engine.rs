@@ -19,6 +19,8 @@ struct Rule {
     /// Level at which the rule acts.
     level: u8,
     following: u8,
+    /// Position of the following command's cycles in `ready`.
+    row: u32,
     window: u8,
     /// History to look back in; `NO_HISTORY` for the last command.
     history: u16,
@@ -38,7 +40,8 @@ struct History {
 
 impl History {
     fn push(&mut self, node: usize, cycle: u64) {
-        let head = (usize::from(self.heads[node]) + 1) % self.depth;
+        let next = usize::from(self.heads[node]) + 1;
+        let head = if next == self.depth { 0 } else { next };
         // Windows are at most 64, so the position fits.
         self.heads[node] = head as u8;
         self.cycles[node * self.depth + head] = cycle + 1;
@@ -46,8 +49,8 @@ impl History {
 
     /// Cycle of the n-th last command, if there were that many.
     fn past(&self, node: usize, window: u8) -> Option<u64> {
-        let back = usize::from(window) - 1;
-        let slot = (usize::from(self.heads[node]) + self.depth - back) % self.depth;
+        let (head, back) = (usize::from(self.heads[node]), usize::from(window) - 1);
+        let slot = if head >= back { head - back } else { head + self.depth - back };
         self.cycles[node * self.depth + slot].checked_sub(1)
     }
 }
@@ -61,12 +64,12 @@ struct Consequences {
     histories: Vec<(u8, u16)>,
 }
 
-/// Where a bank's bit lies in a set of words per rank.
+/// Where a bank's bit lies in a set with segments of up to 64 banks of one rank.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
     pub rank: u32,
-    /// Word, counted over all ranks.
-    pub word: u32,
+    /// Segment, counted over all ranks.
+    pub segment: u32,
     pub bit: u64,
 }
 
@@ -80,6 +83,12 @@ pub(crate) struct Earliest<'a> {
 }
 
 impl Earliest<'_> {
+    /// The part that comes from the channel.
+    #[inline]
+    pub fn channel(&self) -> u64 {
+        self.outer[0]
+    }
+
     /// The part that comes from channel and rank.
     #[inline]
     pub fn rank(&self, rank: usize) -> u64 {
@@ -143,7 +152,7 @@ impl Engine {
         let places = (0..organization.banks_per_channel())
             .map(|bank| {
                 let (rank, inside) = (bank / per_rank, bank % per_rank);
-                Place { rank, word: rank * words + inside / 64, bit: 1 << (inside % 64) }
+                Place { rank, segment: rank * words + inside / 64, bit: 1 << (inside % 64) }
             })
             .collect();
         let mut engine = Engine {
@@ -192,6 +201,7 @@ impl Engine {
                 let rule = Rule {
                     level: level as u8,
                     following: following.0,
+                    row: (following.index() * self.nodes) as u32,
                     history,
                     window: constraint.window,
                     distance: constraint.distance,
@@ -421,7 +431,7 @@ impl Engine {
         for rule in &rules.own {
             let node = path[usize::from(rule.level)];
             let (histories, first) = (&self.histories, &self.first_node);
-            raise(&mut self.ready, self.nodes, histories, first, rule, node, cycle);
+            raise(&mut self.ready, histories, first, rule, node, cycle);
         }
     }
 
@@ -453,7 +463,7 @@ impl Engine {
             let rule = self.rules[command.index()].own[index];
             for node in nodes(self, rule.level) {
                 let (histories, first) = (&self.histories, &self.first_node);
-                raise(&mut self.ready, self.nodes, histories, first, &rule, node, cycle);
+                raise(&mut self.ready, histories, first, &rule, node, cycle);
             }
         }
     }
@@ -466,7 +476,7 @@ impl Engine {
             let first = self.first_node[level];
             let start = first + (path[level] - first) / family * family;
             for other in (start..start + family).filter(|&other| other != path[level]) {
-                let entry = &mut self.ready[usize::from(rule.following) * self.nodes + other];
+                let entry = &mut self.ready[rule.row as usize + other];
                 *entry = (*entry).max(cycle + rule.distance);
             }
         }
@@ -521,7 +531,6 @@ impl Engine {
 #[inline]
 fn raise(
     ready: &mut [u64],
-    nodes: usize,
     histories: &[History],
     first_node: &[usize; 4],
     rule: &Rule,
@@ -537,6 +546,6 @@ fn raise(
             None => return,
         }
     };
-    let entry = &mut ready[usize::from(rule.following) * nodes + node];
+    let entry = &mut ready[rule.row as usize + node];
     *entry = (*entry).max(from + rule.distance);
 }

@@ -100,6 +100,8 @@ pub(crate) struct ActiveList {
     per_bank: Option<PerBank>,
     /// Banks about to be refreshed: their queues wait.
     held: BankSet,
+    /// An empty set: refreshes do not hold active requests back.
+    none_held: BankSet,
 }
 
 impl ActiveList {
@@ -131,7 +133,8 @@ impl ActiveList {
                 Refresh::PerBank { interval, order } => Some(PerBank::new(interval, order, engine)),
                 _ => None,
             },
-            held: empty,
+            held: empty.clone(),
+            none_held: empty,
         }
     }
 
@@ -155,7 +158,8 @@ impl ActiveList {
             || (op == Op::Write && self.read.touches(core, bank, row, column))
     }
 
-    pub fn push(&mut self, core: &mut Core, slot: u32) {
+    /// Appends a request; tells whether the next tick can differ because of it.
+    pub fn push(&mut self, core: &mut Core, slot: u32) -> bool {
         let pending = core.pool.get(slot);
         let (op, bank) = (pending.op, pending.bank as usize);
         match op {
@@ -165,8 +169,9 @@ impl ActiveList {
         if core.page == PagePolicy::Closed {
             // A new hit keeps the row open for column commands that wait in either queue.
             self.classify(core, bank);
+            true
         } else {
-            self.classify_queue(core, op, bank);
+            self.classify_queue(core, op, bank) || self.mode_would_change()
         }
     }
 
@@ -192,7 +197,21 @@ impl ActiveList {
                 column || row
             }
         };
-        if issued { now + 1 } else { next }
+        if issued { self.after_issue(core, now) } else { next }
+    }
+
+    /// First cycle after one with a command in which anything can happen.
+    fn after_issue(&self, core: &Core, now: u64) -> u64 {
+        let restless = self.per_bank.as_ref().is_some_and(PerBank::in_debt);
+        if restless || !self.priority.is_empty() || self.mode_would_change() {
+            return now + 1;
+        }
+        let active = self.waiting.iter().map(BankSet::first_wake).min();
+        let queue = if self.write_mode { &self.write } else { &self.read };
+        let all_bank = self.all_bank.as_ref().map(Timer::due);
+        let per_bank = self.per_bank.as_ref().map(PerBank::due);
+        let bounds = [active, all_bank, per_bank].into_iter().flatten();
+        bounds.fold(queue.bound(core), u64::min).max(now + 1)
     }
 
     /// Queues due refreshes and returns when the next falls due.
@@ -227,11 +246,13 @@ impl ActiveList {
         if self.active_total == 0 {
             return false;
         }
-        let mut best: Option<Pick> = None;
+        let mut pick = Pick::NOTHING;
         for (command, banks) in COLUMN.into_iter().zip(&mut self.waiting) {
-            banks.scan(core, command, &self.active, None, now, next, &mut best);
+            banks.scan(core, command, &self.active, &self.none_held, now, next, &mut pick);
         }
-        let Some(pick) = best else { return false };
+        if !pick.found() {
+            return false;
+        }
         let bank = core.pool.get(pick.slot).bank as usize;
         self.active[bank] = NONE;
         self.active_total -= 1;
@@ -311,11 +332,13 @@ impl ActiveList {
         if !self.priority.is_empty() {
             return false;
         }
-        self.update_write_mode();
+        self.write_mode ^= self.mode_would_change();
         let queue = if self.write_mode { &mut self.write } else { &mut self.read };
-        let mut best: Option<Pick> = None;
-        queue.scan(core, carries, &self.held, now, next, &mut best);
-        let Some(pick) = best else { return false };
+        let mut pick = Pick::NOTHING;
+        queue.scan(core, carries, &self.held, now, next, &mut pick);
+        if !pick.found() {
+            return false;
+        }
         let bank = core.pool.get(pick.slot).bank as usize;
         match pick.command {
             PRE => {
@@ -339,14 +362,14 @@ impl ActiveList {
         true
     }
 
-    fn update_write_mode(&mut self) {
-        let (reads, writes) = (self.read.len(), self.write.len());
+    /// Whether the next look at a queue changes the direction served.
+    fn mode_would_change(&self) -> bool {
+        let (reads, writes) = (self.read.len(), self.write.len() as f64);
         let share = |watermark: f64| watermark * self.config.write_queue as f64;
-        if !self.write_mode {
-            let full = writes as f64 > share(self.config.write_high_watermark);
-            self.write_mode = full || reads == 0;
-        } else if (writes as f64) < share(self.config.write_low_watermark) && reads != 0 {
-            self.write_mode = false;
+        if self.write_mode {
+            writes < share(self.config.write_low_watermark) && reads != 0
+        } else {
+            writes > share(self.config.write_high_watermark) || reads == 0
         }
     }
 
@@ -391,13 +414,13 @@ impl ActiveList {
     }
 
     #[inline]
-    fn classify_queue(&mut self, core: &Core, op: Op, bank: usize) {
+    fn classify_queue(&mut self, core: &Core, op: Op, bank: usize) -> bool {
         let (queue, other) = match op {
             Op::Read => (&mut self.read, &self.write),
             Op::Write => (&mut self.write, &self.read),
         };
         let keep_hits_open = self.config.scheduler == Scheduler::FrFcfsRowHit;
-        queue.classify(core, bank, other.hits(bank), self.active[bank] != NONE, keep_hits_open);
+        queue.classify(core, bank, other.hits(bank), self.active[bank] != NONE, keep_hits_open)
     }
 }
 

@@ -3,64 +3,87 @@
 //! Earliest cycles only rise, so the result of a failed look stays a lower bound until a bank joins
 //! the set: most looks then cost one comparison per rank.
 
-use crate::command::CommandId;
+use crate::command::{self, CommandId};
 use crate::engine::{Engine, Place};
 use crate::policy::Core;
+use crate::request::NONE;
 
-/// A command found ready.
+/// A command found ready; the oldest request wins.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pick {
     pub command: CommandId,
     /// The request it is for.
     pub slot: u32,
+    /// Its order of acceptance; `u64::MAX` while nothing is found.
     pub seq: u64,
 }
 
-/// A set of banks with a lower bound per rank.
+impl Pick {
+    pub const NOTHING: Pick = Pick { command: command::ACT, slot: NONE, seq: u64::MAX };
+
+    pub fn found(&self) -> bool {
+        self.seq != u64::MAX
+    }
+}
+
+/// Up to 64 banks of one rank.
+#[derive(Debug, Clone)]
+struct Segment {
+    bits: u64,
+    /// No bank of the segment can issue before this cycle; `u64::MAX` when it is empty.
+    wake: u64,
+    rank: usize,
+    first_bank: usize,
+}
+
+/// A set of banks with lower bounds.
 #[derive(Debug, Clone)]
 pub(crate) struct BankSet {
-    banks_per_rank: usize,
-    words_per_rank: usize,
-    bits: Vec<u64>,
-    /// No bank of the rank can issue before this cycle; `u64::MAX` for an empty rank.
-    wake: Vec<u64>,
-    /// Smallest of `wake`, or less.
+    segments: Vec<Segment>,
+    /// Smallest `wake` of all segments, or less.
     first_wake: u64,
 }
 
 impl BankSet {
     pub fn new(engine: &Engine) -> BankSet {
         let ranks = engine.organization().ranks as usize;
-        let banks_per_rank = engine.organization().banks_per_rank() as usize;
-        let words_per_rank = banks_per_rank.div_ceil(64);
-        BankSet {
-            banks_per_rank,
-            words_per_rank,
-            bits: vec![0; ranks * words_per_rank],
-            wake: vec![u64::MAX; ranks],
-            first_wake: u64::MAX,
-        }
+        let banks = engine.organization().banks_per_rank() as usize;
+        let segment = |rank: usize, word: usize| Segment {
+            bits: 0,
+            wake: u64::MAX,
+            rank,
+            first_bank: rank * banks + word * 64,
+        };
+        let words = banks.div_ceil(64);
+        let segments = (0..ranks).flat_map(|rank| (0..words).map(move |word| segment(rank, word)));
+        BankSet { segments: segments.collect(), first_wake: u64::MAX }
     }
 
     /// Adds a bank that cannot issue before `earliest`.
     #[inline]
     pub fn insert(&mut self, place: Place, earliest: u64) {
-        self.bits[place.word as usize] |= place.bit;
-        let wake = &mut self.wake[place.rank as usize];
-        *wake = earliest.min(*wake);
+        let segment = &mut self.segments[place.segment as usize];
+        segment.bits |= place.bit;
+        segment.wake = segment.wake.min(earliest);
         self.first_wake = self.first_wake.min(earliest);
     }
 
     /// Removes a bank.
     #[inline]
     pub fn remove(&mut self, place: Place) {
-        self.bits[place.word as usize] &= !place.bit;
+        self.segments[place.segment as usize].bits &= !place.bit;
     }
 
     /// Drops the lower bounds, so that the next look is complete.
     pub fn forget(&mut self) {
-        self.wake.fill(0);
+        self.segments.iter_mut().for_each(|segment| segment.wake = 0);
         self.first_wake = 0;
+    }
+
+    /// A cycle before which no member can issue.
+    #[inline]
+    pub fn first_wake(&self) -> u64 {
+        self.first_wake
     }
 
     /// Keeps in `best` the oldest request, of one per member in `slots`, that could take `command`
@@ -71,10 +94,10 @@ impl BankSet {
         core: &Core,
         command: CommandId,
         slots: &[u32],
-        held: Option<&BankSet>,
+        held: &BankSet,
         now: u64,
         next: &mut u64,
-        best: &mut Option<Pick>,
+        best: &mut Pick,
     ) {
         if self.first_wake <= now {
             self.look(core, command, slots, held, now, best);
@@ -87,45 +110,39 @@ impl BankSet {
         core: &Core,
         command: CommandId,
         slots: &[u32],
-        held: Option<&BankSet>,
+        held: &BankSet,
         now: u64,
-        best: &mut Option<Pick>,
+        best: &mut Pick,
     ) {
         let earliest = core.engine.earliest_of(command);
         let mut first_wake = u64::MAX;
-        for rank in 0..self.wake.len() {
-            let wake = self.wake[rank];
-            if wake <= now {
-                let outer = earliest.rank(rank);
-                let mut soonest = u64::MAX;
-                for word in 0..self.words_per_rank {
-                    let place = rank * self.words_per_rank + word;
-                    let mut bits = self.bits[place] & !held.map_or(0, |held| held.bits[place]);
-                    if bits != 0 && outer > now {
-                        soonest = outer;
-                        break;
-                    }
-                    let first = rank * self.banks_per_rank + word * 64;
+        for (segment, held) in self.segments.iter_mut().zip(&held.segments) {
+            if segment.wake <= now {
+                let mut bits = segment.bits & !held.bits;
+                let outer = earliest.rank(segment.rank);
+                let mut soonest = if bits == 0 { u64::MAX } else { outer };
+                if soonest <= now {
+                    soonest = u64::MAX;
                     while bits != 0 {
-                        let bank = first + bits.trailing_zeros() as usize;
+                        let bank = segment.first_bank + bits.trailing_zeros() as usize;
                         bits &= bits - 1;
                         let slot = slots[bank];
                         let seq = core.pool.get(slot).seq;
-                        if best.is_some_and(|best| best.seq < seq) {
-                            // Ready or not, it would lose; something issues now anyway.
+                        if seq > best.seq {
+                            // Ready or not, it would lose.
                             soonest = 0;
                             continue;
                         }
                         let at = earliest.inside(bank);
                         soonest = soonest.min(at);
                         if at <= now {
-                            *best = Some(Pick { command, slot, seq });
+                            *best = Pick { command, slot, seq };
                         }
                     }
                 }
-                self.wake[rank] = soonest;
+                segment.wake = soonest;
             }
-            first_wake = first_wake.min(self.wake[rank]);
+            first_wake = first_wake.min(segment.wake);
         }
         self.first_wake = first_wake;
     }

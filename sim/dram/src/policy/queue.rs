@@ -98,6 +98,10 @@ impl Queue {
 
     /// Finds hit and miss of a bank whose row has changed; [`Queue::classify`] must follow.
     pub fn find_candidates(&mut self, core: &Core, bank: usize) {
+        if self.lists.len() == 0 {
+            (self.hit[bank], self.miss[bank]) = (NONE, NONE);
+            return;
+        }
         let head = self.lists.head(bank);
         (self.hit[bank], self.miss[bank]) = match core.engine.open_row(bank) {
             Some(row) => {
@@ -107,7 +111,7 @@ impl Queue {
         };
     }
 
-    /// Puts a bank into the sets of the commands its requests wait for.
+    /// Puts a bank into the sets of the commands its requests wait for; tells whether they changed.
     #[inline]
     pub fn classify(
         &mut self,
@@ -116,7 +120,10 @@ impl Queue {
         other_queue_hits: bool,
         active: bool,
         keep_hits_open: bool,
-    ) {
+    ) -> bool {
+        if self.lists.len() == 0 && self.member[bank] == 0 {
+            return false;
+        }
         let head = self.lists.head(bank);
         let (hit, miss) = (self.hit[bank], self.miss[bank]);
         let mut member = 0;
@@ -136,9 +143,11 @@ impl Queue {
                 member |= PRECHARGE;
             }
         }
-        if member != self.member[bank] {
+        let changed = member != self.member[bank];
+        if changed {
             self.enroll(core, bank, member);
         }
+        changed
     }
 
     fn enroll(&mut self, core: &Core, bank: usize, member: u8) {
@@ -176,6 +185,15 @@ impl Queue {
         self.to_precharge.forget();
     }
 
+    /// A cycle before which no request can cause a command.
+    pub fn bound(&self, core: &Core) -> u64 {
+        let columns = self.to_access.first_wake().min(self.to_access_and_close.first_wake());
+        // Row commands also wait for the row bus, which an ACT can hold for several cycles.
+        let activate = self.to_activate.first_wake().max(core.engine.earliest_of(ACT).channel());
+        let precharge = self.to_precharge.first_wake().max(core.engine.earliest_of(PRE).channel());
+        columns.min(activate).min(precharge)
+    }
+
     /// Keeps in `best` the oldest request whose next command could issue now.
     #[inline]
     pub fn scan(
@@ -185,9 +203,8 @@ impl Queue {
         held: &BankSet,
         now: u64,
         next: &mut u64,
-        best: &mut Option<Pick>,
+        best: &mut Pick,
     ) {
-        let held = Some(held);
         let (access, last) = self.accesses();
         if carries != Slot::Row {
             self.to_access.scan(core, access, &self.hit, held, now, next, best);

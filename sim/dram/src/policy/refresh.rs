@@ -107,6 +107,11 @@ impl PerBank {
         self.timer.due()
     }
 
+    /// Whether any rank owes a refresh.
+    pub fn in_debt(&self) -> bool {
+        self.debt.iter().any(|&debt| debt > 0)
+    }
+
     /// Notes due refreshes and picks banks, each of which goes to `hold`; `busy` tells whether
     /// requests wait for a bank.
     pub fn advance(
