@@ -18,8 +18,8 @@ use crate::trace::CommandSink;
 
 #[derive(Debug, Clone)]
 enum Queues {
-    ActiveList(ActiveList),
-    BankQueues(BankQueues),
+    ActiveList(Box<ActiveList>),
+    BankQueues(Box<BankQueues>),
 }
 
 /// A request whose older twin must be served first.
@@ -80,10 +80,10 @@ impl Channel {
         let (slots, refresh): (CommandSlots, _) = (controller.slots, controller.refresh);
         let queues = match &controller.policy {
             Policy::ActiveList(config) => {
-                Queues::ActiveList(ActiveList::new(config, slots, refresh, &core))
+                Queues::ActiveList(Box::new(ActiveList::new(config, slots, refresh, &core)))
             }
             Policy::BankQueues(config) => {
-                Queues::BankQueues(BankQueues::new(config, slots, refresh, &core))
+                Queues::BankQueues(Box::new(BankQueues::new(config, slots, refresh, &core)))
             }
         };
         Ok(Channel { core, queues, parked: None, wake: 0, exhaustive })
@@ -126,12 +126,8 @@ impl Channel {
 
     fn conflicts(&self, op: Op, bank: usize, at: &Location) -> bool {
         match &self.queues {
-            Queues::ActiveList(queues) => {
-                queues.conflicts(&self.core, op, bank, at.row, at.column)
-            }
-            Queues::BankQueues(queues) => {
-                queues.conflicts(&self.core, op, bank, at.row, at.column)
-            }
+            Queues::ActiveList(queues) => queues.conflicts(&self.core, op, bank, at.row, at.column),
+            Queues::BankQueues(queues) => queues.conflicts(&self.core, op, bank, at.row, at.column),
         }
     }
 
@@ -195,7 +191,8 @@ impl Channel {
     #[inline]
     pub fn pop_completion(&mut self, now: u64) -> Option<Completion> {
         let (reads, writes) = (&mut self.core.reads_done, &mut self.core.writes_done);
-        let cycle = |queue: &VecDeque<Completion>| queue.front().map_or(u64::MAX, |done| done.cycle);
+        let cycle =
+            |queue: &VecDeque<Completion>| queue.front().map_or(u64::MAX, |done| done.cycle);
         let first = if cycle(reads) <= cycle(writes) { reads } else { writes };
         if cycle(first) <= now { first.pop_front() } else { None }
     }

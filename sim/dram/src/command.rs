@@ -168,9 +168,10 @@ impl CommandSet {
         if self.specs.len() >= MAX_COMMANDS {
             return Err(TableError::TooManyCommands { limit: MAX_COMMANDS });
         }
-        let id = CommandId(u8::try_from(self.specs.len()).map_err(|_| {
-            TableError::TooManyCommands { limit: MAX_COMMANDS }
-        })?);
+        let id = CommandId(
+            u8::try_from(self.specs.len())
+                .map_err(|_| TableError::TooManyCommands { limit: MAX_COMMANDS })?,
+        );
         self.specs.push(spec);
         Ok(id)
     }

@@ -134,8 +134,7 @@ impl Device {
     /// # Errors
     /// The table cannot be read or describes no DRAM.
     pub fn from_toml(text: &str, file: &str) -> Result<Device, TableError> {
-        let toml_error =
-            |message: String| TableError::Toml { name: file.to_owned(), message };
+        let toml_error = |message: String| TableError::Toml { name: file.to_owned(), message };
         let raw: Raw = toml::from_str(text).map_err(|error| toml_error(error.to_string()))?;
         let mut provenance = Vec::new();
         let mut cite = |name: &str, key: &str| match raw.sources.get(key) {
@@ -302,14 +301,22 @@ mod tests {
             let error = Device::from_toml(&text.replace(from, to), "x.toml").expect_err(to);
             assert!(error.to_string().contains(expected), "{error}");
         };
-        check("tRAS = { value = 34", "tRAS = { value = 13", "tRAS = 13 must be at least tRCDRD = 14");
+        check(
+            "tRAS = { value = 34",
+            "tRAS = { value = 13",
+            "tRAS = 13 must be at least tRCDRD = 14",
+        );
         check("tWTR_L =", "tWTR_l =", "did you mean `tWTR_L`?");
         check("banks_per_group = 4", "banks_per_group = 0", "banks_per_group = 0");
         check("tRP = { value = 14", "tRP = { value = -1", "invalid value");
         check("row:15", "row:14", "row has 14 bits but the organisation has 32768 of them");
         check("source = \"jesd235\"", "source = \"x\"", "source `x` is not in [sources]");
         check("slots = \"two\"", "slots = \"three\"", "expected one or two");
-        check("refresh = \"all-bank\"", "refresh = \"often\"", "expected off, all-bank or per-bank");
+        check(
+            "refresh = \"all-bank\"",
+            "refresh = \"often\"",
+            "expected off, all-bank or per-bank",
+        );
     }
 
     #[test]

@@ -22,12 +22,10 @@ struct Rule {
     /// Position of the following command's cycles in `ready`.
     row: u32,
     window: u8,
-    /// History to look back in; `NO_HISTORY` for the last command.
+    /// History to look back in, for windowed rules.
     history: u16,
     distance: u64,
 }
-
-const NO_HISTORY: u16 = u16::MAX;
 
 /// Cycles of the last few commands of one kind, per node of one level.
 #[derive(Debug, Clone)]
@@ -58,7 +56,10 @@ impl History {
 /// What follows from issuing one command.
 #[derive(Debug, Clone, Default)]
 struct Consequences {
+    /// Distances from this command.
     own: Vec<Rule>,
+    /// Distances from an earlier one of its kind.
+    windowed: Vec<Rule>,
     sibling: Vec<Rule>,
     /// Level and index of the histories to extend.
     histories: Vec<(u8, u16)>,
@@ -182,6 +183,7 @@ impl Engine {
     pub(crate) fn restrict(&mut self, used: impl Fn(CommandId) -> bool) {
         for rules in &mut self.rules {
             rules.own.retain(|rule| used(CommandId(rule.following)));
+            rules.windowed.retain(|rule| used(CommandId(rule.following)));
             rules.sibling.retain(|rule| used(CommandId(rule.following)));
         }
     }
@@ -194,7 +196,7 @@ impl Engine {
                 let scope = constraint.scope.min(self.commands.spec(following).scope);
                 let level = scope.index();
                 let history = if constraint.window == 1 {
-                    NO_HISTORY
+                    0
                 } else {
                     self.history(preceding, level, nodes[level], constraint.window)
                 };
@@ -207,7 +209,11 @@ impl Engine {
                     distance: constraint.distance,
                 };
                 let rules = &mut self.rules[preceding.index()];
-                let list = if constraint.sibling { &mut rules.sibling } else { &mut rules.own };
+                let list = match (constraint.sibling, constraint.window) {
+                    (true, _) => &mut rules.sibling,
+                    (false, 1) => &mut rules.own,
+                    (false, _) => &mut rules.windowed,
+                };
                 let key = |rule: &Rule| (rule.level, rule.following, rule.window);
                 let twin = list.iter_mut().find(|known| key(known) == key(&rule));
                 match twin {
@@ -423,15 +429,18 @@ impl Engine {
     #[inline]
     fn apply_path(&mut self, command: CommandId, path: &[usize; 4], cycle: u64) {
         let rules = &self.rules[command.index()];
+        for rule in &rules.own {
+            let entry = &mut self.ready[rule.row as usize + path[usize::from(rule.level & 3)]];
+            *entry = (*entry).max(cycle + rule.distance);
+        }
         for &(level, id) in &rules.histories {
             let level = usize::from(level);
             let local = path[level] - self.first_node[level];
             self.histories[usize::from(id)].push(local, cycle);
         }
-        for rule in &rules.own {
+        for rule in &rules.windowed {
             let node = path[usize::from(rule.level)];
-            let (histories, first) = (&self.histories, &self.first_node);
-            raise(&mut self.ready, histories, first, rule, node, cycle);
+            raise_windowed(&mut self.ready, &self.histories, &self.first_node, rule, node);
         }
     }
 
@@ -462,8 +471,14 @@ impl Engine {
         for index in 0..self.rules[command.index()].own.len() {
             let rule = self.rules[command.index()].own[index];
             for node in nodes(self, rule.level) {
-                let (histories, first) = (&self.histories, &self.first_node);
-                raise(&mut self.ready, histories, first, &rule, node, cycle);
+                let entry = &mut self.ready[rule.row as usize + node];
+                *entry = (*entry).max(cycle + rule.distance);
+            }
+        }
+        for index in 0..self.rules[command.index()].windowed.len() {
+            let rule = self.rules[command.index()].windowed[index];
+            for node in nodes(self, rule.level) {
+                raise_windowed(&mut self.ready, &self.histories, &self.first_node, &rule, node);
             }
         }
     }
@@ -484,12 +499,16 @@ impl Engine {
 
     #[inline]
     fn change_banks(&mut self, command: CommandId, bank: usize, row: u32, cycle: u64) {
-        match self.commands.spec(command).effect {
+        let spec = self.commands.spec(command);
+        let single = spec.scope == Level::Bank;
+        match spec.effect {
+            Effect::Open if single => self.open(bank, row, cycle),
             Effect::Open => {
                 for bank in self.covered(command, bank) {
                     self.open(bank, row, cycle);
                 }
             }
+            Effect::Close if single => self.close(bank, cycle),
             Effect::Close => {
                 for bank in self.covered(command, bank) {
                     self.close(bank, cycle);
@@ -527,25 +546,18 @@ impl Engine {
     }
 }
 
-/// Raises the first allowed cycle that one rule speaks of.
+/// Raises the first allowed cycle that a rule with a window speaks of.
 #[inline]
-fn raise(
+fn raise_windowed(
     ready: &mut [u64],
     histories: &[History],
     first_node: &[usize; 4],
     rule: &Rule,
     node: usize,
-    cycle: u64,
 ) {
-    let from = if rule.history == NO_HISTORY {
-        cycle
-    } else {
-        let local = node - first_node[usize::from(rule.level)];
-        match histories[usize::from(rule.history)].past(local, rule.window) {
-            Some(past) => past,
-            None => return,
-        }
-    };
-    let entry = &mut ready[rule.row as usize + node];
-    *entry = (*entry).max(from + rule.distance);
+    let local = node - first_node[usize::from(rule.level)];
+    if let Some(past) = histories[usize::from(rule.history)].past(local, rule.window) {
+        let entry = &mut ready[rule.row as usize + node];
+        *entry = (*entry).max(past + rule.distance);
+    }
 }

@@ -147,7 +147,8 @@ impl AddressMapping {
     pub fn parse(text: &str, organization: &Organization) -> Result<AddressMapping, TableError> {
         let mut fields = Vec::new();
         for word in text.split_whitespace() {
-            let parsed = word.split_once(':').and_then(|(name, bits)| Some((name, bits.parse().ok()?)));
+            let parsed =
+                word.split_once(':').and_then(|(name, bits)| Some((name, bits.parse().ok()?)));
             let Some((name, bits)) = parsed else {
                 let reason = format!("`{word}` is not of the form field:bits");
                 return Err(TableError::Mapping { reason });
@@ -168,7 +169,8 @@ impl AddressMapping {
     ) -> Result<AddressMapping, TableError> {
         let mut pieces: Vec<(u32, Field, u32)> = Vec::new();
         for (kind, segments) in Field::ALL.into_iter().zip(&self.segments) {
-            let bits = segments.iter().map(|segment| (segment.lsb, kind, segment.mask.count_ones()));
+            let bits =
+                segments.iter().map(|segment| (segment.lsb, kind, segment.mask.count_ones()));
             pieces.extend(bits.filter(|&(_, kind, _)| kind != field));
         }
         pieces.sort_by_key(|&(lsb, _, _)| lsb);

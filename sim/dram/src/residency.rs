@@ -32,7 +32,10 @@ struct Open {
 
 impl Residency {
     pub(crate) fn new(ranks: usize) -> Residency {
-        Residency { ranks: vec![RankResidency::default(); ranks], open: vec![Open::default(); ranks] }
+        Residency {
+            ranks: vec![RankResidency::default(); ranks],
+            open: vec![Open::default(); ranks],
+        }
     }
 
     pub(crate) fn bank_opened(&mut self, rank: usize, now_open: u32, cycle: u64) {

@@ -69,10 +69,8 @@ impl Sequencer {
             (CommandSlots::Two, Bus::Column) => 1,
             _ => 0,
         };
-        let cycle = not_before
-            .max(self.last)
-            .max(self.free[bus])
-            .max(self.engine.earliest(command, bank));
+        let cycle =
+            not_before.max(self.last).max(self.free[bus]).max(self.engine.earliest(command, bank));
         self.engine.issue_checked(command, bank, row.unwrap_or(0), cycle)?;
         sink.command(&Issued { cycle, channel: self.channel, command, bank, row, column });
         self.free[bus] = cycle + 1;

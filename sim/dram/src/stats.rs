@@ -92,8 +92,7 @@ impl LatencyHistogram {
         if bucket < EXACT {
             return bucket;
         }
-        let (doubling, inside) =
-            ((bucket - EXACT) / PER_DOUBLING, (bucket - EXACT) % PER_DOUBLING);
+        let (doubling, inside) = ((bucket - EXACT) / PER_DOUBLING, (bucket - EXACT) % PER_DOUBLING);
         (inside + PER_DOUBLING) << (doubling + 1)
     }
 }

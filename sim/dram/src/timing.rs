@@ -205,10 +205,7 @@ mod tests {
     #[test]
     fn impossible_sets_are_refused_with_both_values() {
         let error = with("tRAS", 13).expect_err("tRAS below tRCDRD");
-        assert_eq!(
-            error.to_string(),
-            "impossible timing: tRAS = 13 must be at least tRCDRD = 14"
-        );
+        assert_eq!(error.to_string(), "impossible timing: tRAS = 13 must be at least tRCDRD = 14");
         for (name, value) in [("tRC", 33), ("tCCD_L", 1), ("tRRD_L", 3), ("tREFI", 274)] {
             let error = with(name, value).expect_err("impossible");
             assert!(matches!(&error, TableError::ImpossibleTiming { left, .. } if left == name));

@@ -148,17 +148,20 @@ mod tests {
     #[test]
     fn every_command_appears_at_its_time_and_leaves_one_clock_later() {
         let device = Device::builtin("hbm2-2000").expect("built in");
-        let at = |cycle, command, column| {
-            Issued { cycle, channel: 0, command, bank: 17, row: Some(5), column }
+        let at = |cycle, command, column| Issued {
+            cycle,
+            channel: 0,
+            command,
+            bank: 17,
+            row: Some(5),
+            column,
         };
         let issued = [at(3, ACT, None), at(18, RD, Some(9))];
         let mut text = Vec::new();
         write_vcd(&mut text, &issued, &device.commands, &device.organization, 1000)
             .expect("writes to memory");
         let commands: Vec<_> = vcd::Parser::new(text.as_slice())
-            .skip_while(|item| {
-                !matches!(item, Ok(vcd::Command::Enddefinitions))
-            })
+            .skip_while(|item| !matches!(item, Ok(vcd::Command::Enddefinitions)))
             .map(|item| item.expect("valid VCD"))
             .collect();
         let mut time = 0;

@@ -83,8 +83,14 @@ fn request_files_are_refused_with_their_line() {
     let head = "arrival,op,address\n0,R,0x40\n";
     check("", "r.csv:1: expected the header `arrival,op,address`, found `end of file`");
     check("a,b\n", "r.csv:1: expected the header `arrival,op,address`, found `a,b`");
-    check(&format!("{head}1,R\n"), "r.csv:3: expected three fields: arrival,op,address, found `1,R`");
-    check(&format!("{head}x,R,0x0\n"), "r.csv:3: expected an arrival step from 0 to 2^48, found `x`");
+    check(
+        &format!("{head}1,R\n"),
+        "r.csv:3: expected three fields: arrival,op,address, found `1,R`",
+    );
+    check(
+        &format!("{head}x,R,0x0\n"),
+        "r.csv:3: expected an arrival step from 0 to 2^48, found `x`",
+    );
     let far = "18446744073709551615";
     check(
         &format!("{head}{far},R,0x0\n"),

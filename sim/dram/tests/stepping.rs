@@ -1,5 +1,6 @@
 //! Jumping over empty cycles changes nothing, and every request is served exactly once.
 
+use attelier_dram::engine::Engine;
 use attelier_dram::policy::{
     ActiveListConfig, BankQueuesConfig, CommandSlots, ControllerConfig, PagePolicy, PerBankOrder,
     Policy, Refresh, Scheduler, Stepping,
@@ -123,6 +124,13 @@ fn check(device: &Device, controller: &ControllerConfig, requests: &[Request]) {
     let mut tags: Vec<u64> = jump.1.iter().map(|done| done.tag).collect();
     tags.sort_unstable();
     assert_eq!(tags, (0..requests.len() as u64).collect::<Vec<_>>());
+    let (o, c, t) = (&device.organization, &device.commands, &device.table);
+    let mut engine = Engine::new(o, c, t).expect("legal");
+    for issued in &jump.0 {
+        engine
+            .issue_checked(issued.command, issued.bank, issued.row.unwrap_or(0), issued.cycle)
+            .expect("every command is legal");
+    }
     let columns = jump.0.iter().filter(|issued| issued.column.is_some()).count();
     let posted = matches!(controller.policy, Policy::BankQueues(_));
     assert!(columns == requests.len() || (posted && columns + 8 >= requests.len()));

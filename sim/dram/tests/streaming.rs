@@ -60,8 +60,7 @@ fn a_slower_core_sees_the_same_memory_time() {
     let device = Device::builtin("spatten-hbm2").expect("built in");
     for (fast, slow) in [(1, 1), (2, 1), (3, 2), (7, 3)] {
         let ratio = ClockRatio::new(fast, slow).expect("positive");
-        let mut memory =
-            Memory::new(&device, &device.default_controller(), ratio).expect("legal");
+        let mut memory = Memory::new(&device, &device.default_controller(), ratio).expect("legal");
         memory.submit(Op::Read, 0, 42).expect("empty memory");
         let mut ready = None;
         while ready.is_none() {

@@ -13,8 +13,8 @@ use crate::error::CaseError;
 /// A file is absent or malformed.
 pub fn load(dir: &Path) -> Result<(CaseParams, Vec<TraceRequest>), CaseError> {
     let params_path = dir.join("params.json");
-    let text = std::fs::read_to_string(&params_path)
-        .map_err(|source| io_error(&params_path, source))?;
+    let text =
+        std::fs::read_to_string(&params_path).map_err(|source| io_error(&params_path, source))?;
     let params = CaseParams::from_json(&text, &params_path.display().to_string())?;
     let zipped = dir.join("requests.csv.gz");
     let plain = dir.join("requests.csv");

@@ -71,7 +71,8 @@ pub fn read_requests<R: io::Read>(
         let digits = address.strip_prefix("0x").or(address.strip_prefix("0X"));
         let address = u64::from_str_radix(digits.unwrap_or(address), 16)
             .map_err(|_| wrong("a hexadecimal address", address))?;
-        let outside = |source: AddressError| CaseError::Address { file: file.to_owned(), line, source };
+        let outside =
+            |source: AddressError| CaseError::Address { file: file.to_owned(), line, source };
         let location = mapping.decode(address).map_err(outside)?;
         requests.push(TraceRequest { arrival, op, address, location });
     }

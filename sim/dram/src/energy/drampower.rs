@@ -59,7 +59,8 @@ pub fn energy(
             (i_one - i_rho) * a.bank_active_cycles as f64,
             // All banks work during an all-bank refresh.
             d.i3n * refresh_time,
-            d.i3p * a.active_power_down_cycles as f64 + d.i2p * a.precharge_power_down_cycles as f64,
+            d.i3p * a.active_power_down_cycles as f64
+                + d.i2p * a.precharge_power_down_cycles as f64,
             d.i6 * a.self_refresh_cycles as f64,
         ];
         for (sum, term) in sums.iter_mut().zip(terms) {

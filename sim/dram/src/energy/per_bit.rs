@@ -37,7 +37,8 @@ impl PerBitTable {
             return Ok(None);
         }
         let take = |name: &'static str| {
-            let value = values.get(name).copied().filter(|value| value.is_finite() && *value >= 0.0);
+            let value =
+                values.get(name).copied().filter(|value| value.is_finite() && *value >= 0.0);
             value.ok_or_else(|| TableError::MissingData { device: device.to_owned(), what: name })
         };
         if values.len() != 5 {
@@ -61,8 +62,8 @@ impl PerBitTable {
 #[must_use]
 pub fn energy(activity: &Activity, table: &PerBitTable, geometry: &Geometry) -> Account {
     let bits = (activity.reads + activity.writes) as f64 * geometry.transaction_bits;
-    let refreshes = activity.refreshes_all_bank as f64
-        + activity.refreshes_per_bank as f64 / geometry.banks;
+    let refreshes =
+        activity.refreshes_all_bank as f64 + activity.refreshes_per_bank as f64 / geometry.banks;
     let mut account = Account::default();
     account.push("activate_precharge", activity.activates as f64 * table.activate);
     account.push("array", bits * table.array);

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use crate::command::{ACT, CommandId, PRE, PREA, RD, RDA, REFA, REFPB, WR, WRA};
 use crate::error::TableError;
-use crate::policy::bank_set::{BankSet, Pick};
+use crate::policy::bank_set::{BankSet, Look, Pick};
 use crate::policy::queue::Queue;
 use crate::policy::refresh::{PerBank, Timer};
 use crate::policy::{CommandSlots, Core, PagePolicy, Refresh, check_capacity};
@@ -225,9 +225,8 @@ impl ActiveList {
         }
         if let Some(per_bank) = &mut self.per_bank {
             let (read, write, active) = (&self.read, &self.write, &self.active);
-            let busy = |bank: usize| {
-                !read.is_empty(bank) || !write.is_empty(bank) || active[bank] != NONE
-            };
+            let busy =
+                |bank: usize| !read.is_empty(bank) || !write.is_empty(bank) || active[bank] != NONE;
             let engine = &core.engine;
             per_bank.advance(now, busy, |bank| self.held.insert(engine.place(bank), 0));
             next = next.min(per_bank.due());
@@ -247,8 +246,9 @@ impl ActiveList {
             return false;
         }
         let mut pick = Pick::NOTHING;
+        let look = Look { core, held: &self.none_held, now };
         for (command, banks) in COLUMN.into_iter().zip(&mut self.waiting) {
-            banks.scan(core, command, &self.active, &self.none_held, now, next, &mut pick);
+            banks.scan(&look, command, &self.active, next, &mut pick);
         }
         if !pick.found() {
             return false;
@@ -335,7 +335,7 @@ impl ActiveList {
         self.write_mode ^= self.mode_would_change();
         let queue = if self.write_mode { &mut self.write } else { &mut self.read };
         let mut pick = Pick::NOTHING;
-        queue.scan(core, carries, &self.held, now, next, &mut pick);
+        queue.scan(&Look { core, held: &self.held, now }, carries, next, &mut pick);
         if !pick.found() {
             return false;
         }

@@ -281,7 +281,8 @@ impl BankQueues {
         };
         let mut soonest = u64::MAX;
         if core.pool.get(head).row != row {
-            let hits = self.queues.iter(&core.pool, bank).any(|slot| core.pool.get(slot).row == row);
+            let hits =
+                self.queues.iter(&core.pool, bank).any(|slot| core.pool.get(slot).row == row);
             if !hits || core.engine.column_commands(bank) >= self.config.row_hit_cap {
                 soonest = core.engine.earliest_bank(PRE, bank);
                 if soonest <= now {

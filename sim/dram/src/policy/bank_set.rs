@@ -26,6 +26,15 @@ impl Pick {
     }
 }
 
+/// One look for ready commands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look<'a> {
+    pub core: &'a Core,
+    /// Banks that are left out.
+    pub held: &'a BankSet,
+    pub now: u64,
+}
+
 /// Up to 64 banks of one rank.
 #[derive(Debug, Clone)]
 struct Segment {
@@ -91,29 +100,20 @@ impl BankSet {
     #[inline]
     pub fn scan(
         &mut self,
-        core: &Core,
+        look: &Look<'_>,
         command: CommandId,
         slots: &[u32],
-        held: &BankSet,
-        now: u64,
         next: &mut u64,
         best: &mut Pick,
     ) {
-        if self.first_wake <= now {
-            self.look(core, command, slots, held, now, best);
+        if self.first_wake <= look.now {
+            self.visit(look, command, slots, best);
         }
         *next = (*next).min(self.first_wake);
     }
 
-    fn look(
-        &mut self,
-        core: &Core,
-        command: CommandId,
-        slots: &[u32],
-        held: &BankSet,
-        now: u64,
-        best: &mut Pick,
-    ) {
+    fn visit(&mut self, look: &Look<'_>, command: CommandId, slots: &[u32], best: &mut Pick) {
+        let &Look { core, held, now } = look;
         let earliest = core.engine.earliest_of(command);
         let mut first_wake = u64::MAX;
         for (segment, held) in self.segments.iter_mut().zip(&held.segments) {

@@ -133,7 +133,14 @@ impl Core {
     ) {
         self.engine.issue(command, bank, row, now);
         let row = (command == command::ACT).then_some(row);
-        sink.command(&Issued { cycle: now, command, channel: self.channel, bank, row, column: None });
+        sink.command(&Issued {
+            cycle: now,
+            command,
+            channel: self.channel,
+            bank,
+            row,
+            column: None,
+        });
     }
 
     /// Sends ACT or PRE on behalf of a request.

@@ -6,7 +6,7 @@
 use crate::command::{ACT, CommandId, PRE, RD, RDA, WR, WRA};
 use crate::engine::Engine;
 use crate::policy::active_list::Slot;
-use crate::policy::bank_set::{BankSet, Pick};
+use crate::policy::bank_set::{BankSet, Look, Pick};
 use crate::policy::{Core, PagePolicy, find_from};
 use crate::request::{BankLists, NONE, Op};
 
@@ -131,7 +131,8 @@ impl Queue {
             member = ACTIVATE;
         }
         if hit != NONE {
-            let last = core.page == PagePolicy::Closed && !other_queue_hits && {
+            let needed = other_queue_hits || active;
+            let last = core.page == PagePolicy::Closed && !needed && {
                 let (row, next) = (core.pool.get(hit).row, core.pool.next(hit));
                 find_from(&core.pool, next, row, true) == NONE
             };
@@ -196,23 +197,15 @@ impl Queue {
 
     /// Keeps in `best` the oldest request whose next command could issue now.
     #[inline]
-    pub fn scan(
-        &mut self,
-        core: &Core,
-        carries: Slot,
-        held: &BankSet,
-        now: u64,
-        next: &mut u64,
-        best: &mut Pick,
-    ) {
+    pub fn scan(&mut self, look: &Look<'_>, carries: Slot, next: &mut u64, best: &mut Pick) {
         let (access, last) = self.accesses();
         if carries != Slot::Row {
-            self.to_access.scan(core, access, &self.hit, held, now, next, best);
-            self.to_access_and_close.scan(core, last, &self.hit, held, now, next, best);
+            self.to_access.scan(look, access, &self.hit, next, best);
+            self.to_access_and_close.scan(look, last, &self.hit, next, best);
         }
         if carries != Slot::Column {
-            self.to_activate.scan(core, ACT, self.lists.heads(), held, now, next, best);
-            self.to_precharge.scan(core, PRE, &self.miss, held, now, next, best);
+            self.to_activate.scan(look, ACT, self.lists.heads(), next, best);
+            self.to_precharge.scan(look, PRE, &self.miss, next, best);
         }
     }
 }

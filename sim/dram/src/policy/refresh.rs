@@ -114,12 +114,7 @@ impl PerBank {
 
     /// Notes due refreshes and picks banks, each of which goes to `hold`; `busy` tells whether
     /// requests wait for a bank.
-    pub fn advance(
-        &mut self,
-        now: u64,
-        busy: impl Fn(usize) -> bool,
-        mut hold: impl FnMut(usize),
-    ) {
+    pub fn advance(&mut self, now: u64, busy: impl Fn(usize) -> bool, mut hold: impl FnMut(usize)) {
         while self.timer.fire(now) {
             for debt in &mut self.debt {
                 *debt += 1;
