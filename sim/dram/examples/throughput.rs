@@ -2,10 +2,13 @@
 //!
 //! `cargo run --release -p attelier-dram --example throughput [-- REQUESTS [PATTERN]]`
 
+use std::io::Write;
+
 #[path = "../benches/patterns/mod.rs"]
 mod patterns;
 
 fn main() {
+    let mut out = std::io::stdout().lock();
     let requests = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
     let only = std::env::args().nth(2);
     for pattern in patterns::ALL {
@@ -18,7 +21,10 @@ fn main() {
         let (cycles, served) = patterns::serve(&locations);
         let seconds = cpu_seconds() - start;
         let rate = served as f64 / seconds / 1e6;
-        println!("{name}: {served} requests, {cycles} cycles, {rate:.2} M requests per CPU second");
+        let _ = writeln!(
+            out,
+            "{name}: {served} requests, {cycles} cycles, {rate:.2} M requests per CPU second"
+        );
     }
 }
 

@@ -96,6 +96,14 @@ impl Earliest<'_> {
         self.outer[0].max(self.outer[1 + rank])
     }
 
+    /// All of it.
+    #[inline]
+    pub fn bank(&self, bank: usize) -> u64 {
+        let (rank, group) = self.parents[bank];
+        let outer = self.outer[0].max(self.outer[rank as usize]);
+        outer.max(self.outer[group as usize]).max(self.banks[bank])
+    }
+
     /// The part that comes from bank group and bank.
     #[inline]
     pub fn inside(&self, bank: usize) -> u64 {
@@ -309,8 +317,7 @@ impl Engine {
     #[must_use]
     #[inline]
     pub fn earliest_bank(&self, command: CommandId, bank: usize) -> u64 {
-        let earliest = self.earliest_of(command);
-        earliest.inside(bank).max(earliest.rank(self.parents[bank].0 as usize - 1))
+        self.earliest_of(command).bank(bank)
     }
 
     /// First cycle at which a rank command is allowed by the constraint table.

@@ -129,11 +129,6 @@ impl BankLists {
         self.head[bank]
     }
 
-    /// Oldest request of every bank.
-    pub fn heads(&self) -> &[u32] {
-        &self.head
-    }
-
     pub fn push(&mut self, pool: &mut Pool, bank: usize, slot: u32) {
         let tail = self.tail[bank];
         pool.get_mut(slot).prev = tail;

@@ -9,11 +9,10 @@ fn stream(memory: &mut Memory, count: u64) -> u64 {
     let mut next = vec![0; channels];
     let mut done = vec![0; channels];
     while done.iter().any(|&done| done < count) {
-        for channel in 0..channels {
-            if next[channel] < count && memory.can_accept(channel, Op::Read) {
-                let address = next[channel] * 32;
-                memory.submit_to(channel, Op::Read, address, next[channel]).expect("has room");
-                next[channel] += 1;
+        for (channel, next) in next.iter_mut().enumerate() {
+            if *next < count && memory.can_accept(channel, Op::Read) {
+                memory.submit_to(channel, Op::Read, *next * 32, *next).expect("has room");
+                *next += 1;
             }
         }
         memory.advance_to(memory.now() + 1, &mut ());

@@ -211,7 +211,7 @@ impl ActiveList {
         let all_bank = self.all_bank.as_ref().map(Timer::due);
         let per_bank = self.per_bank.as_ref().map(PerBank::due);
         let bounds = [active, all_bank, per_bank].into_iter().flatten();
-        bounds.fold(queue.bound(core), u64::min).max(now + 1)
+        bounds.fold(queue.bound(&Look { core, held: &self.held, now }), u64::min).max(now + 1)
     }
 
     /// Queues due refreshes and returns when the next falls due.

@@ -83,6 +83,10 @@ impl BankSet {
         self.segments[place.segment as usize].bits &= !place.bit;
     }
 
+    pub fn contains(&self, place: Place) -> bool {
+        self.segments[place.segment as usize].bits & place.bit != 0
+    }
+
     /// Drops the lower bounds, so that the next look is complete.
     pub fn forget(&mut self) {
         self.segments.iter_mut().for_each(|segment| segment.wake = 0);

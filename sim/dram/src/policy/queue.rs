@@ -7,6 +7,7 @@ use crate::command::{ACT, CommandId, PRE, RD, RDA, WR, WRA};
 use crate::engine::Engine;
 use crate::policy::active_list::Slot;
 use crate::policy::bank_set::{BankSet, Look, Pick};
+use crate::policy::row_list::RowList;
 use crate::policy::{Core, PagePolicy, find_from};
 use crate::request::{BankLists, NONE, Op};
 
@@ -20,12 +21,11 @@ pub(crate) struct Queue {
     hit: Vec<u32>,
     /// Oldest request for another row; `NONE` while the bank is closed.
     miss: Vec<u32>,
-    to_activate: BankSet,
+    rows: RowList,
     to_access: BankSet,
     /// Closed-page only: the access is the row's last.
     to_access_and_close: BankSet,
-    to_precharge: BankSet,
-    /// Which of the four sets each bank is in, one bit per set.
+    /// Which commands each bank waits for, one bit per kind.
     member: Vec<u8>,
 }
 
@@ -43,10 +43,9 @@ impl Queue {
             capacity,
             hit: vec![NONE; banks],
             miss: vec![NONE; banks],
-            to_activate: empty.clone(),
+            rows: RowList::new(),
             to_access: empty.clone(),
-            to_access_and_close: empty.clone(),
-            to_precharge: empty,
+            to_access_and_close: empty,
             member: vec![0; banks],
         }
     }
@@ -156,10 +155,8 @@ impl Queue {
         let known = std::mem::replace(&mut self.member[bank], member);
         let (access, last) = self.accesses();
         let sets = [
-            (ACTIVATE, ACT, &mut self.to_activate),
             (ACCESS, access, &mut self.to_access),
             (ACCESS_AND_CLOSE, last, &mut self.to_access_and_close),
-            (PRECHARGE, PRE, &mut self.to_precharge),
         ];
         for (bit, command, set) in sets {
             if member & !known & bit != 0 {
@@ -167,6 +164,21 @@ impl Queue {
             } else if known & !member & bit != 0 {
                 set.remove(place);
             }
+        }
+        const ROW: u8 = ACTIVATE | PRECHARGE;
+        if known & ROW == member & ROW {
+            return;
+        }
+        if known & ROW != 0 {
+            self.rows.remove(bank);
+        }
+        if member & ROW != 0 {
+            let (command, slot) = match member & ACTIVATE {
+                0 => (PRE, self.miss[bank]),
+                _ => (ACT, self.lists.head(bank)),
+            };
+            let earliest = core.engine.earliest_bank(command, bank);
+            self.rows.insert(bank, command, slot, core.pool.get(slot).seq, earliest);
         }
     }
 
@@ -180,19 +192,15 @@ impl Queue {
 
     /// Drops all lower bounds.
     pub fn forget(&mut self) {
-        self.to_activate.forget();
+        self.rows.forget();
         self.to_access.forget();
         self.to_access_and_close.forget();
-        self.to_precharge.forget();
     }
 
     /// A cycle before which no request can cause a command.
-    pub fn bound(&self, core: &Core) -> u64 {
+    pub fn bound(&self, look: &Look<'_>) -> u64 {
         let columns = self.to_access.first_wake().min(self.to_access_and_close.first_wake());
-        // Row commands also wait for the row bus, which an ACT can hold for several cycles.
-        let activate = self.to_activate.first_wake().max(core.engine.earliest_of(ACT).channel());
-        let precharge = self.to_precharge.first_wake().max(core.engine.earliest_of(PRE).channel());
-        columns.min(activate).min(precharge)
+        columns.min(self.rows.bound(look))
     }
 
     /// Keeps in `best` the oldest request whose next command could issue now.
@@ -204,8 +212,7 @@ impl Queue {
             self.to_access_and_close.scan(look, last, &self.hit, next, best);
         }
         if carries != Slot::Column {
-            self.to_activate.scan(look, ACT, self.lists.heads(), next, best);
-            self.to_precharge.scan(look, PRE, &self.miss, next, best);
+            self.rows.scan(look, next, best);
         }
     }
 }
