@@ -10,60 +10,10 @@ use crate::constraint::Constraint;
 use crate::error::{IllegalCommand, TableError};
 use crate::organization::Organization;
 use crate::residency::Residency;
+use crate::rules::{Consequences, History, Rule, raise_windowed};
 
 /// Row index of a closed bank.
 const CLOSED: u32 = u32::MAX;
-
-#[derive(Debug, Clone, Copy)]
-struct Rule {
-    /// Level at which the rule acts.
-    level: u8,
-    following: u8,
-    /// Position of the following command's cycles in `ready`.
-    row: u32,
-    window: u8,
-    /// History to look back in, for windowed rules.
-    history: u16,
-    distance: u64,
-}
-
-/// Cycles of the last few commands of one kind, per node of one level.
-#[derive(Debug, Clone)]
-struct History {
-    depth: usize,
-    /// `depth` entries per node, a ring; 0 = never, otherwise cycle + 1.
-    cycles: Vec<u64>,
-    heads: Vec<u8>,
-}
-
-impl History {
-    fn push(&mut self, node: usize, cycle: u64) {
-        let next = usize::from(self.heads[node]) + 1;
-        let head = if next == self.depth { 0 } else { next };
-        // Windows are at most 64, so the position fits.
-        self.heads[node] = head as u8;
-        self.cycles[node * self.depth + head] = cycle + 1;
-    }
-
-    /// Cycle of the n-th last command, if there were that many.
-    fn past(&self, node: usize, window: u8) -> Option<u64> {
-        let (head, back) = (usize::from(self.heads[node]), usize::from(window) - 1);
-        let slot = if head >= back { head - back } else { head + self.depth - back };
-        self.cycles[node * self.depth + slot].checked_sub(1)
-    }
-}
-
-/// What follows from issuing one command.
-#[derive(Debug, Clone, Default)]
-struct Consequences {
-    /// Distances from this command.
-    own: Vec<Rule>,
-    /// Distances from an earlier one of its kind.
-    windowed: Vec<Rule>,
-    sibling: Vec<Rule>,
-    /// Level and index of the histories to extend.
-    histories: Vec<(u8, u16)>,
-}
 
 /// Where a bank's bit lies in a set with segments of up to 64 banks of one rank.
 #[derive(Debug, Clone, Copy)]
@@ -550,21 +500,5 @@ impl Engine {
             self.residency.bank_closed(rank, self.open_in_rank[rank], cycle);
         }
         self.open_row[bank] = CLOSED;
-    }
-}
-
-/// Raises the first allowed cycle that a rule with a window speaks of.
-#[inline]
-fn raise_windowed(
-    ready: &mut [u64],
-    histories: &[History],
-    first_node: &[usize; 4],
-    rule: &Rule,
-    node: usize,
-) {
-    let local = node - first_node[usize::from(rule.level)];
-    if let Some(past) = histories[usize::from(rule.history)].past(local, rule.window) {
-        let entry = &mut ready[rule.row as usize + node];
-        *entry = (*entry).max(past + rule.distance);
     }
 }

@@ -44,6 +44,9 @@
 //! # }
 //! ```
 
+// Field docs give units in brackets, which rustdoc would take for links.
+#![allow(rustdoc::broken_intra_doc_links)]
+
 pub mod case;
 pub mod channel;
 pub mod command;
@@ -58,6 +61,7 @@ pub mod organization;
 pub mod policy;
 mod request;
 pub mod residency;
+mod rules;
 pub mod sequencer;
 pub mod stats;
 pub mod timing;
