@@ -263,3 +263,21 @@ impl Memory {
         total
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn core_cycle_is_the_first_at_which_the_memory_cycle_has_begun() {
+        for (memory, core) in [(1, 1), (2, 1), (1, 2), (3, 2), (7, 3), (3, 7)] {
+            let ratio = ClockRatio::new(memory, core).expect("positive");
+            for cycle in 1..200 {
+                let first = ratio.core_cycle(cycle);
+                assert!(ratio.memory_cycle(first) >= cycle);
+                assert!(ratio.memory_cycle(first - 1) < cycle);
+            }
+        }
+        assert!(ClockRatio::new(0, 1).is_err());
+    }
+}

@@ -1,5 +1,7 @@
 //! Jumping over empty cycles changes nothing, and every request is served exactly once.
 
+use std::collections::BTreeMap;
+
 use attelier_dram::engine::Engine;
 use attelier_dram::policy::{
     ActiveListConfig, BankQueuesConfig, CommandSlots, ControllerConfig, PagePolicy, PerBankOrder,
@@ -131,9 +133,31 @@ fn check(device: &Device, controller: &ControllerConfig, requests: &[Request]) {
             .issue_checked(issued.command, issued.bank, issued.row.unwrap_or(0), issued.cycle)
             .expect("every command is legal");
     }
+    in_order_where_a_write_is_involved(device, requests, &jump.0);
     let columns = jump.0.iter().filter(|issued| issued.column.is_some()).count();
     let posted = matches!(controller.policy, Policy::BankQueues(_));
     assert!(columns == requests.len() || (posted && columns + 8 >= requests.len()));
+}
+
+/// Directions per transaction as issued must be those of the requests, in their order.
+fn in_order_where_a_write_is_involved(device: &Device, requests: &[Request], issued: &[Issued]) {
+    let writes = ["WR", "WRA"].map(|name| device.commands.find(name).expect("JEDEC"));
+    let mut asked: BTreeMap<_, Vec<bool>> = BTreeMap::new();
+    for request in requests {
+        let at = device.mapping.decode(request.address).expect("inside");
+        let bank = device.organization.flat_bank(at.rank, at.bankgroup, at.bank);
+        asked.entry((bank, at.row, at.column)).or_default().push(request.op == Op::Write);
+    }
+    let mut sent: BTreeMap<_, Vec<bool>> = BTreeMap::new();
+    for one in issued {
+        if let (Some(row), Some(column)) = (one.row, one.column) {
+            let write = writes.contains(&one.command);
+            sent.entry((one.bank, row, column)).or_default().push(write);
+        }
+    }
+    for (place, directions) in sent {
+        assert!(asked[&place].starts_with(&directions), "{place:?} out of order");
+    }
 }
 
 fn with_requests() -> impl Strategy<Value = (Device, ControllerConfig, Vec<Request>)> {
