@@ -51,8 +51,11 @@ pub fn serve(locations: &[Location]) -> (u64, usize) {
             served += 1;
         }
         let idle = next == locations.len() || !channel.can_accept(Op::Read);
-        let event = channel.next_event().min(channel.next_completion().unwrap_or(u64::MAX));
-        now = if idle { event.max(now + 1) } else { now + 1 };
+        now += 1;
+        if idle {
+            let done = channel.next_completion().unwrap_or(u64::MAX);
+            now = now.max(channel.next_event().min(done));
+        }
     }
     (now, served)
 }

@@ -6,11 +6,12 @@
 
 use std::collections::VecDeque;
 
-use crate::command::{ACT, CommandId, PRE, PREA, RD, RDA, REFA, REFPB, WR, WRA};
+use crate::command::{ACT, CommandId, PRE, PREA, REFA, REFPB};
 use crate::error::TableError;
 use crate::policy::bank_set::{BankSet, Look, Pick};
 use crate::policy::queue::Queue;
 use crate::policy::refresh::{PerBank, Timer};
+use crate::policy::wait_list::WaitList;
 use crate::policy::{CommandSlots, Core, PagePolicy, Refresh, check_capacity};
 use crate::request::{NONE, Op};
 use crate::trace::CommandSink;
@@ -75,9 +76,6 @@ pub(crate) enum Slot {
     Row,
 }
 
-/// Commands an activated request can wait for.
-const COLUMN: [CommandId; 4] = [RD, RDA, WR, WRA];
-
 /// Queues and modes of one channel.
 #[derive(Debug, Clone)]
 pub(crate) struct ActiveList {
@@ -87,10 +85,10 @@ pub(crate) struct ActiveList {
     write: Queue,
     /// The request for which each bank was opened.
     active: Vec<u32>,
-    /// Banks with an active request, by the command it waits for.
-    waiting: [BankSet; 4],
-    /// Position in `COLUMN` of the command each active request waits for.
-    waits_for: Vec<Option<u8>>,
+    /// Column commands of the active requests.
+    waiting: WaitList,
+    /// The command each bank's active request waits for.
+    waits_for: Vec<Option<CommandId>>,
     active_in_rank: Vec<u32>,
     active_total: u32,
     write_mode: bool,
@@ -119,7 +117,7 @@ impl ActiveList {
             read: Queue::new(engine, Op::Read, config.read_queue),
             write: Queue::new(engine, Op::Write, config.write_queue),
             active: vec![NONE; engine.banks()],
-            waiting: [empty.clone(), empty.clone(), empty.clone(), empty.clone()],
+            waiting: WaitList::new(),
             waits_for: vec![None; engine.banks()],
             active_in_rank: vec![0; engine.organization().ranks as usize],
             active_total: 0,
@@ -180,7 +178,7 @@ impl ActiveList {
         if core.exhaustive {
             self.read.forget();
             self.write.forget();
-            self.waiting.iter_mut().for_each(BankSet::forget);
+            self.waiting.forget();
         }
         let mut next = self.advance_refresh(core, now);
         let issued = match self.slots {
@@ -206,12 +204,11 @@ impl ActiveList {
         if restless || !self.priority.is_empty() || self.mode_would_change() {
             return now + 1;
         }
-        let active = self.waiting.iter().map(BankSet::first_wake).min();
         let queue = if self.write_mode { &self.write } else { &self.read };
         let all_bank = self.all_bank.as_ref().map(Timer::due);
         let per_bank = self.per_bank.as_ref().map(PerBank::due);
-        let bounds = [active, all_bank, per_bank].into_iter().flatten();
-        bounds.fold(queue.bound(&Look { core, held: &self.held, now }), u64::min).max(now + 1)
+        let bounds = [all_bank, per_bank].into_iter().flatten();
+        bounds.fold(queue.bound(core).min(self.waiting.first_wake()), u64::min).max(now + 1)
     }
 
     /// Queues due refreshes and returns when the next falls due.
@@ -247,9 +244,7 @@ impl ActiveList {
         }
         let mut pick = Pick::NOTHING;
         let look = Look { core, held: &self.none_held, now };
-        for (command, banks) in COLUMN.into_iter().zip(&mut self.waiting) {
-            banks.scan(&look, command, &self.active, next, &mut pick);
-        }
+        self.waiting.scan(&look, next, &mut pick);
         if !pick.found() {
             return false;
         }
@@ -397,19 +392,16 @@ impl ActiveList {
             let op = core.pool.get(slot).op;
             core.column_command(op, || self.read.hits(bank) || self.write.hits(bank))
         });
-        let waits_for = command.and_then(|command| {
-            (0u8..).zip(COLUMN).find_map(|(index, kind)| (kind == command).then_some(index))
-        });
-        let known = std::mem::replace(&mut self.waits_for[bank], waits_for);
-        if known != waits_for {
-            let place = core.engine.place(bank);
-            if let Some(index) = known {
-                self.waiting[usize::from(index)].remove(place);
-            }
-            if let (Some(index), Some(command)) = (waits_for, command) {
-                let earliest = core.engine.earliest_bank(command, bank);
-                self.waiting[usize::from(index)].insert(place, earliest);
-            }
+        let known = std::mem::replace(&mut self.waits_for[bank], command);
+        if known == command {
+            return;
+        }
+        if known.is_some() {
+            self.waiting.remove(bank);
+        }
+        if let Some(command) = command {
+            let earliest = core.engine.earliest_bank(command, bank);
+            self.waiting.insert(bank, command, slot, core.pool.get(slot).seq, earliest);
         }
     }
 

@@ -17,7 +17,7 @@ pub mod bank_queues;
 mod bank_set;
 mod queue;
 mod refresh;
-mod row_list;
+mod wait_list;
 
 pub use active_list::{ActiveListConfig, Scheduler};
 pub use bank_queues::BankQueuesConfig;

@@ -7,7 +7,7 @@ use crate::command::{ACT, CommandId, PRE, RD, RDA, WR, WRA};
 use crate::engine::Engine;
 use crate::policy::active_list::Slot;
 use crate::policy::bank_set::{BankSet, Look, Pick};
-use crate::policy::row_list::RowList;
+use crate::policy::wait_list::WaitList;
 use crate::policy::{Core, PagePolicy, find_from};
 use crate::request::{BankLists, NONE, Op};
 
@@ -21,7 +21,7 @@ pub(crate) struct Queue {
     hit: Vec<u32>,
     /// Oldest request for another row; `NONE` while the bank is closed.
     miss: Vec<u32>,
-    rows: RowList,
+    rows: WaitList,
     to_access: BankSet,
     /// Closed-page only: the access is the row's last.
     to_access_and_close: BankSet,
@@ -43,7 +43,7 @@ impl Queue {
             capacity,
             hit: vec![NONE; banks],
             miss: vec![NONE; banks],
-            rows: RowList::new(),
+            rows: WaitList::new(),
             to_access: empty.clone(),
             to_access_and_close: empty,
             member: vec![0; banks],
@@ -169,17 +169,23 @@ impl Queue {
         if known & ROW == member & ROW {
             return;
         }
+        if member & ROW == 0 {
+            self.rows.remove(bank);
+            return;
+        }
+        let (command, slot) = match member & ACTIVATE {
+            0 => (PRE, self.miss[bank]),
+            _ => (ACT, self.lists.head(bank)),
+        };
+        let earliest = core.engine.earliest_bank(command, bank);
+        if known & ROW != 0 && self.rows.slot(bank) == Some(slot) {
+            self.rows.change(bank, command, earliest);
+            return;
+        }
         if known & ROW != 0 {
             self.rows.remove(bank);
         }
-        if member & ROW != 0 {
-            let (command, slot) = match member & ACTIVATE {
-                0 => (PRE, self.miss[bank]),
-                _ => (ACT, self.lists.head(bank)),
-            };
-            let earliest = core.engine.earliest_bank(command, bank);
-            self.rows.insert(bank, command, slot, core.pool.get(slot).seq, earliest);
-        }
+        self.rows.insert(bank, command, slot, core.pool.get(slot).seq, earliest);
     }
 
     /// Column commands of this direction, without and with auto-precharge.
@@ -198,9 +204,9 @@ impl Queue {
     }
 
     /// A cycle before which no request can cause a command.
-    pub fn bound(&self, look: &Look<'_>) -> u64 {
+    pub fn bound(&self, core: &Core) -> u64 {
         let columns = self.to_access.first_wake().min(self.to_access_and_close.first_wake());
-        columns.min(self.rows.bound(look))
+        columns.min(self.rows.first_wake().max(row_bus_free(core)))
     }
 
     /// Keeps in `best` the oldest request whose next command could issue now.
@@ -212,7 +218,20 @@ impl Queue {
             self.to_access_and_close.scan(look, last, &self.hit, next, best);
         }
         if carries != Slot::Column {
-            self.rows.scan(look, next, best);
+            // An ACT can hold the row bus for several cycles.
+            let free = row_bus_free(look.core);
+            if free > look.now {
+                *next = (*next).min(free.max(self.rows.first_wake()));
+            } else {
+                self.rows.scan(look, next, best);
+            }
         }
     }
+}
+
+/// First cycle at which the row bus can carry ACT or PRE.
+#[inline]
+fn row_bus_free(core: &Core) -> u64 {
+    let at = |command| core.engine.earliest_of(command).channel();
+    at(ACT).min(at(PRE))
 }
