@@ -1,0 +1,41 @@
+//! Case folders on disk.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use crate::case::{CaseParams, CaseResult, TraceRequest, read_requests, run};
+use crate::error::CaseError;
+
+/// Reads `params.json` and `requests.csv` or `requests.csv.gz` of a folder.
+///
+/// # Errors
+/// A file is absent or malformed.
+pub fn load(dir: &Path) -> Result<(CaseParams, Vec<TraceRequest>), CaseError> {
+    let params_path = dir.join("params.json");
+    let text =
+        std::fs::read_to_string(&params_path).map_err(|source| io_error(&params_path, source))?;
+    let params = CaseParams::from_json(&text, &params_path.display().to_string())?;
+    let zipped = dir.join("requests.csv.gz");
+    let plain = dir.join("requests.csv");
+    let (path, gzip) = if plain.exists() { (plain, false) } else { (zipped, true) };
+    let file = File::open(&path).map_err(|source| io_error(&path, source))?;
+    let input: Box<dyn Read> =
+        if gzip { Box::new(flate2::read::GzDecoder::new(file)) } else { Box::new(file) };
+    let requests = read_requests(input, &params.mapping, &path.display().to_string())?;
+    Ok((params, requests))
+}
+
+/// Loads and runs a case folder.
+///
+/// # Errors
+/// A file is absent or malformed, or the case cannot be served.
+pub fn run_case(dir: &Path) -> Result<(CaseParams, CaseResult), CaseError> {
+    let (params, requests) = load(dir)?;
+    let result = run(&params, &requests)?;
+    Ok((params, result))
+}
+
+fn io_error(path: &Path, source: io::Error) -> CaseError {
+    CaseError::Io { file: path.display().to_string(), source }
+}

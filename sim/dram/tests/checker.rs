@@ -1,0 +1,209 @@
+//! Every trace we emit goes through an independent legality checker written in Python.
+//!
+//! The checker knows no per-bank refresh: those commands are taken out of the trace it reads, and
+//! replayed here against the constraint table together with all others.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use attelier_dram::case::{CaseParams, CaseResult, read_requests, run, run_case};
+use attelier_dram::command::REFPB;
+use attelier_dram::engine::Engine;
+use attelier_dram::trace::write_csv;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+use serde_json::{Value, json};
+
+mod common;
+
+/// Interpreter and checker, or a printed skip.
+fn checker() -> Option<PathBuf> {
+    let script = common::shared_path("tools/check_dram_commands.py")?;
+    if Command::new("python3").arg("--version").output().is_err() {
+        common::skip("python3 not found");
+        return None;
+    }
+    Some(script)
+}
+
+fn accept(script: &Path, folders: &Path, count: usize) {
+    let output = Command::new("python3")
+        .arg(script)
+        .arg("--quiet")
+        .arg(folders)
+        .output()
+        .expect("python3 runs, as its version call did");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    eprintln!("{}", text.lines().last().unwrap_or("no output"));
+    assert!(output.status.success(), "{text}{errors}");
+    assert!(text.contains(&format!("{count} of {count} traces legal")), "{text}{errors}");
+}
+
+fn write_trace(dir: &Path, params: &CaseParams, result: &CaseResult) {
+    let known: Vec<_> =
+        result.commands.iter().filter(|issued| issued.command != REFPB).copied().collect();
+    let file = std::fs::File::create(dir.join("commands.csv")).expect("temporary folder");
+    let out = std::io::BufWriter::new(file);
+    write_csv(out, &known, &params.commands, &params.organization).expect("temporary folder");
+}
+
+#[test]
+fn the_checker_accepts_our_traces_of_the_golden_cases() {
+    let (Some(script), Some(root)) = (checker(), common::shared_path("data/dram-golden")) else {
+        return;
+    };
+    let out = tempfile::tempdir().expect("temporary folder");
+    let dirs = common::case_dirs(&root);
+    for dir in &dirs {
+        let (params, result) = run_case(dir).expect("golden cases run");
+        let target = out.path().join(dir.file_name().expect("a folder name"));
+        std::fs::create_dir(&target).expect("temporary folder");
+        for name in ["params.json", "requests.csv.gz"] {
+            std::fs::copy(dir.join(name), target.join(name)).expect("temporary folder");
+        }
+        write_trace(&target, &params, &result);
+        let mut completions = "index,accept,complete\n".to_owned();
+        for (index, served) in result.served.iter().enumerate() {
+            writeln!(completions, "{index},{},{}", served.accept, served.complete)
+                .expect("writes to memory");
+        }
+        std::fs::write(target.join("completions.csv"), completions).expect("temporary folder");
+    }
+    accept(&script, out.path(), dirs.len());
+}
+
+/// Parameters of a random case: device, channels, controller and refresh vary.
+fn random_params(rng: &mut Pcg64Mcg) -> Value {
+    let hbm = rng.random_bool(0.5);
+    let channel_bits = rng.random_range(1..3u32);
+    let rank_bits = rng.random_range(0..2u32);
+    let dramsim3 = rng.random_bool(0.4);
+    let per_bank = rng.random_bool(0.6);
+    let (standard, tx_bits, act) = if hbm { ("HBM2", 5, 2) } else { ("DDR4", 6, 1) };
+    let timing = if hbm {
+        json!({"tBL": 2, "tCL": 14, "tCWL": 5, "tRCDRD": 14, "tRCDWR": 12, "tRP": 14, "tRAS": 34,
+            "tRC": 48, "tWR": 16, "tRTP": 5, "tCCD_S": 2, "tCCD_L": 4, "tWTR_S": 6, "tWTR_L": 8,
+            "tRRD_S": 4, "tRRD_L": 4, "tFAW": 15, "tRFC": 260, "tRTW": 13, "tREFI": 1500,
+            "tRFCpb": 160, "tRREFD": 8, "act_cycles": act})
+    } else {
+        json!({"tBL": 4, "tCL": 16, "tCWL": 12, "tRCDRD": 16, "tRCDWR": 16, "tRP": 16, "tRAS": 39,
+            "tRC": 55, "tWR": 18, "tRTP": 9, "tCCD_S": 4, "tCCD_L": 6, "tWTR_S": 3, "tWTR_L": 9,
+            "tRRD_S": 4, "tRRD_L": 6, "tFAW": 26, "tRFC": 300, "tRTW": 10, "tREFI": 2000,
+            "tRFCpb": 90, "tRREFD": 8, "act_cycles": act})
+    };
+    let mut lsb = 0;
+    let mut field = |name: &str, bits: u32| {
+        let value = json!({"field": name, "lsb": lsb, "bits": bits});
+        lsb += bits;
+        value
+    };
+    let fields = [
+        field("offset", tx_bits),
+        field("channel", channel_bits),
+        field("column", 5),
+        field("rank", rank_bits),
+        field("bankgroup", 2),
+        field("bank", 2),
+        field("row", 10),
+    ];
+    let policy = if dramsim3 {
+        json!({"model": "dramsim3", "unified_queue": rng.random_bool(0.3),
+            "command_slots": if hbm { "up to two per cycle" } else { "one per cycle" },
+            "row_policy": if rng.random_bool(0.3) { "closed" } else { "open" }})
+    } else {
+        json!({"model": "ramulator2",
+            "scheduler": if rng.random_bool(0.5) { "FRFCFS" } else { "FRFCFS-RowHit" },
+            "command_slots": if hbm { "column+row per cycle" } else { "one per cycle" },
+            "row_policy": if rng.random_bool(0.3) { "closed" } else { "open" }})
+    };
+    let refresh = if per_bank {
+        json!({"enabled": true, "kind": "per-bank", "interval_cycles": 120})
+    } else {
+        json!({"enabled": true, "kind": "all-bank"})
+    };
+    json!({
+        "standard": standard,
+        "organization": {"channels": 1 << channel_bits, "ranks": 1 << rank_bits, "bankgroups": 4,
+            "banks_per_group": 4, "rows": 1024, "columns": 32, "tx_bytes": 1 << tx_bits,
+            "rank_means": if hbm { "pseudochannel" } else { "rank" },
+            "channel_width_bits": 64, "device_dq": 64},
+        "timing": timing,
+        "address_mapping": {"lsb_to_msb": fields},
+        "policy": policy,
+        "refresh": refresh,
+        "unissued_writes": if dramsim3 { 8 << channel_bits } else { 0 },
+    })
+}
+
+/// Requests that often repeat an address, in both directions.
+fn random_requests(rng: &mut Pcg64Mcg, capacity: u64, tx_bytes: u64) -> String {
+    let mut text = "arrival,op,address\n".to_owned();
+    let hot: Vec<u64> = (0..40).map(|_| rng.random_range(0..capacity / tx_bytes)).collect();
+    let mut arrival = 0u64;
+    for _ in 0..1200 {
+        if rng.random_bool(0.2) {
+            arrival += rng.random_range(0..30);
+        }
+        let slot = match rng.random_range(0..3) {
+            0 => hot[rng.random_range(0..hot.len())],
+            1 => rng.random_range(0..4096),
+            _ => rng.random_range(0..capacity / tx_bytes),
+        };
+        let op = if rng.random_bool(0.6) { 'R' } else { 'W' };
+        writeln!(text, "{arrival},{op},{:#x}", slot * tx_bytes).expect("writes to memory");
+    }
+    text
+}
+
+/// All commands, per-bank refreshes included, obey the table and the bank states.
+fn replay(params: &CaseParams, result: &CaseResult) -> usize {
+    let mut refreshes = 0;
+    for channel in 0..params.organization.channels {
+        let mut engine = Engine::new(&params.organization, &params.commands, &params.table)
+            .expect("the parameters are checked");
+        for issued in result.commands.iter().filter(|issued| issued.channel == channel) {
+            let row = issued.row.unwrap_or(0);
+            engine
+                .issue_checked(issued.command, issued.bank, row, issued.cycle)
+                .expect("every command is legal");
+            refreshes += usize::from(issued.command == REFPB);
+        }
+    }
+    refreshes
+}
+
+#[test]
+fn the_checker_accepts_random_cases_with_channels_repeats_and_per_bank_refresh() {
+    let Some(script) = checker() else { return };
+    let out = tempfile::tempdir().expect("temporary folder");
+    let mut rng = Pcg64Mcg::seed_from_u64(7);
+    let mut refreshes = 0;
+    for index in 0..50 {
+        let dir = out.path().join(format!("case{index:02}"));
+        std::fs::create_dir(&dir).expect("temporary folder");
+        let mut json = random_params(&mut rng);
+        let params = CaseParams::from_json(&json.to_string(), "params").expect("legal parameters");
+        let tx_bytes = u64::from(params.organization.tx_bytes);
+        let text = random_requests(&mut rng, params.mapping.capacity_bytes(), tx_bytes);
+        let requests =
+            read_requests(text.as_bytes(), &params.mapping, "requests").expect("legal requests");
+        let result = run(&params, &requests).expect("every request is served");
+        let per_bank = replay(&params, &result);
+        if json["refresh"]["kind"] == "per-bank" {
+            // One per rank and interval; a few may be postponed at the end.
+            let ranks = params.organization.ranks * params.organization.channels;
+            let due = result.last_cycle / 120 * u64::from(ranks);
+            let owed = due.saturating_sub(per_bank as u64);
+            assert!(owed <= 12 * u64::from(ranks), "{owed} of {due} refreshes missing");
+            json["refresh"] = json!({"enabled": false});
+            refreshes += per_bank;
+        }
+        std::fs::write(dir.join("params.json"), json.to_string()).expect("temporary folder");
+        std::fs::write(dir.join("requests.csv"), text).expect("temporary folder");
+        write_trace(&dir, &params, &result);
+    }
+    assert!(refreshes > 1000, "only {refreshes} per-bank refreshes");
+    accept(&script, out.path(), 50);
+}
