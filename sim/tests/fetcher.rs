@@ -38,7 +38,7 @@ impl Unruly {
 impl Memory for Unruly {
     fn ready(&self, now: Cycle) -> u64 {
         (0..self.channels)
-            .filter(|&c| self.hash(now.0 * 64 + u64::from(c)) % 4 != 0)
+            .filter(|&c| !self.hash(now.0 * 64 + u64::from(c)).is_multiple_of(4))
             .fold(0, |m, c| m | 1 << c)
     }
     fn issue(&mut self, now: Cycle, grant: Grant, address: &dyn Fn(u32) -> u64) {

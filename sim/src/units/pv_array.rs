@@ -23,6 +23,23 @@ struct Current {
     start: Cycle,
 }
 
+/// Where the values of a job are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Source {
+    /// Slot of the value buffer.
+    pub slot: u64,
+    /// Rows of the whole job, if rows are dropped in place: a kept row can be anywhere, so the
+    /// array waits until all have come. `None` if rows follow each other.
+    pub all_rows: Option<u32>,
+}
+
+impl Source {
+    /// Whether the values of row number `row` of a pass are in the buffer.
+    fn has(&self, row: u32, values: &LineSram) -> bool {
+        values.filled(self.slot, Plane::Msb) >= self.all_rows.unwrap_or(row + 1)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Did {
     Nothing,
@@ -56,14 +73,14 @@ impl PvArray {
         }
     }
 
-    /// Evaluates cycle `now`. `slot` gives the value slot of a job once it has one. A finished
-    /// pass goes to `finished` and is returned.
+    /// Evaluates cycle `now`. `source` tells where the values of a job are once they have a place.
+    /// A finished pass goes to `finished` and is returned.
     pub fn tick(
         &mut self,
         now: Cycle,
         rows: &mut Stream<Pass>,
         values: &LineSram,
-        slot: impl Fn(u32) -> Option<u64>,
+        source: impl Fn(u32) -> Option<Source>,
         finished: &mut Fifo<Pass>,
         log: &mut EventLog,
     ) -> Option<Pass> {
@@ -81,7 +98,7 @@ impl PvArray {
         };
         let current = *self.current.get_or_insert(Current { pass, rows: left, start: now });
         self.row = current.rows - left;
-        let ready = slot(pass.job).is_some_and(|slot| values.filled(slot, Plane::Msb) > self.row);
+        let ready = source(pass.job).is_some_and(|source| source.has(self.row, values));
         if !ready {
             self.did = Did::WaitForValues;
             self.activity.record(UnitState::Starved, 0, pass.job_id());
@@ -89,6 +106,8 @@ impl PvArray {
         }
         self.did = Did::Read;
         self.activity.record(UnitState::Busy, 1, pass.job_id());
+        let current = Current { start: if self.row == 0 { now } else { current.start }, ..current };
+        self.current = Some(current);
         self.pipe.enter(now, pass, self.row, current.rows);
         self.row += 1;
         if rows.pop() {
@@ -116,15 +135,17 @@ impl PvArray {
         &self,
         leapt: u64,
         values: &LineSram,
-        slot: impl Fn(u32) -> Option<u64>,
+        source: impl Fn(u32) -> Option<Source>,
     ) -> u64 {
         let Some(current) = self.current else { return FOREVER };
-        let slot = slot(current.pass.job);
-        let filled = u64::from(slot.map_or(0, |slot| values.filled(slot, Plane::Msb)));
-        let row = u64::from(self.row);
-        match self.did {
-            Did::Read => filled.saturating_sub(row + leapt),
-            Did::WaitForValues if filled > row => 0,
+        let source = source(current.pass.job);
+        let ready = source.is_some_and(|source| source.has(self.row, values));
+        match (self.did, source) {
+            (Did::Read, Some(Source { slot, all_rows: None })) => {
+                let filled = u64::from(values.filled(slot, Plane::Msb));
+                filled.saturating_sub(u64::from(self.row) + leapt)
+            }
+            (Did::WaitForValues, _) if ready => 0,
             _ => FOREVER,
         }
     }

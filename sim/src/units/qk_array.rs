@@ -131,6 +131,7 @@ impl QkArray {
         if did != Did::Read {
             return;
         }
+        let start = if next_row == 0 { now } else { start };
         self.pipe.enter(now, order.pass, next_row, order.rows);
         self.current = Some(Current { order, next_row: next_row + 1, start });
         if next_row + 1 == order.rows {

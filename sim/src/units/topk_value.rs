@@ -75,13 +75,13 @@ pub trait Selector {
 struct Fill {
     pass: Pass,
     rows: u32,
-    start: Cycle,
 }
 
 #[derive(Debug, Clone)]
 struct Run {
     fill: Fill,
     selection: Selection,
+    start: Cycle,
     until: Cycle,
 }
 
@@ -89,6 +89,7 @@ struct Run {
 struct Filter {
     fill: Fill,
     selection: Selection,
+    start: Cycle,
     step: u32,
     emitted: usize,
     /// Cycle in which the last index is found.
@@ -191,27 +192,29 @@ impl TopKValue {
         self.changed = false;
         self.tick_filter(now, out, needs_values, log);
         if filter_free && self.run.as_ref().is_some_and(|run| run.until <= now) {
-            let Run { fill, selection, .. } = self.run.take().expect("a run has just ended");
+            let Run { fill, selection, start, .. } = self.run.take().expect("a run has just ended");
             log.add(Span {
                 unit: "topk_value",
                 what: "top-k",
                 job: fill.pass.job,
-                start: fill.start,
+                start,
                 end: now + 1,
             });
             let indices_at = now + u64::from(selection.steps);
-            self.filter = Some(Filter { fill, selection, step: 0, emitted: 0, indices_at });
+            let start = now + 1;
+            self.filter = Some(Filter { fill, selection, start, step: 0, emitted: 0, indices_at });
             self.changed = true;
         }
         if run_free && let Some(fill) = self.filled.pop_front() {
             let selection = selector.select(fill.pass);
             self.run_cycles += selection.cycles;
-            self.run = Some(Run { fill, until: now + selection.cycles.max(1), selection });
+            let until = now + selection.cycles.max(1);
+            self.run = Some(Run { fill, start: now, until, selection });
             self.changed = true;
         }
         self.took = takes;
         if takes {
-            self.take(now, rows, selector, out, needs_values);
+            self.take(rows, selector, out, needs_values);
         }
         self.record();
     }
@@ -242,7 +245,7 @@ impl TopKValue {
         }
         filter.step += 1;
         if filter.step == filter.selection.steps {
-            let Fill { pass, start, .. } = filter.fill;
+            let (pass, start) = (filter.fill.pass, filter.start);
             log.add(Span {
                 unit: "topk_value",
                 what: "filter",
@@ -257,7 +260,6 @@ impl TopKValue {
 
     fn take(
         &mut self,
-        now: Cycle,
         rows: &mut Stream<Pass>,
         selector: &impl Selector,
         out: &mut Stream<Pass>,
@@ -265,9 +267,8 @@ impl TopKValue {
     ) {
         let (pass, left) = rows.front().expect("a row can be taken");
         let first = self.entering.is_none();
-        let (fill, route) = *self
-            .entering
-            .get_or_insert_with(|| (Fill { pass, rows: left, start: now }, selector.route(pass)));
+        let (fill, route) =
+            *self.entering.get_or_insert_with(|| (Fill { pass, rows: left }, selector.route(pass)));
         if route == Route::Around {
             out.push_beat(pass, fill.rows - left, fill.rows);
             if first {
@@ -346,7 +347,7 @@ impl TopKValue {
             to.irregular();
         }
         to.put(entering.is_some());
-        if let Some((Fill { pass, rows, start: _ }, _)) = entering {
+        if let Some((Fill { pass, rows }, _)) = entering {
             pass.snapshot(to);
             to.put(rows);
         }

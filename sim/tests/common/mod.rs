@@ -56,7 +56,7 @@ fn machines() -> impl Strategy<Value = Spatten> {
     let power = |range: std::ops::RangeInclusive<u32>| range.prop_map(|log| 1u32 << log);
     (
         (power(0..=4), 0u32..=1, 1u32..=64, 1u32..=60),
-        (power(6..=9), 100u32..=256, 64u32..=200, 2u32..=64),
+        (power(6..=9), 128u32..=256, 64u32..=200, 2u32..=64),
         (power(0..=5), 1u32..=8, 0u32..=4, prop::array::uniform5(1u32..=30)),
         any::<(bool, bool, bool)>(),
     )
@@ -77,30 +77,38 @@ struct Layer {
     widths: (Option<u32>, Option<u32>),
     requant: u8,
     topk: bool,
+    prefill: bool,
 }
 
 fn layers(longest: u32) -> impl Strategy<Value = Vec<Layer>> {
     let width = prop::sample::select(vec![None, Some(4), Some(6), Some(6), Some(8), Some(12)]);
-    let layer =
-        (1u32..=4, 1..=longest, 1..=longest, (width.clone(), width), any::<u8>(), any::<bool>())
-            .prop_map(|(heads, keys, values, widths, requant, topk)| Layer {
-                heads,
-                keys,
-                values: values.min(keys),
-                widths,
-                requant,
-                topk,
-            });
+    let layer = (
+        1u32..=4,
+        1..=longest,
+        1..=longest,
+        (width.clone(), width),
+        any::<u8>(),
+        any::<[bool; 2]>(),
+    )
+        .prop_map(|(heads, keys, values, widths, requant, [topk, prefill])| Layer {
+            heads,
+            keys,
+            values: values.min(keys),
+            widths,
+            requant,
+            topk,
+            prefill,
+        });
     prop::collection::vec(layer, 1..5)
 }
 
 /// Random designs; contexts are short enough for the smallest machine.
 pub fn designs() -> impl Strategy<Value = Design> {
-    let sizes = (any::<bool>(), 1u32..=12);
-    (machines(), layers(60), sizes).prop_map(|(params, layers, (prefill, queries))| {
+    (machines(), layers(60), 1u32..=12).prop_map(|(params, layers, queries)| {
         let mut requests = Vec::new();
         let mut alive = 60;
         for (number, layer) in layers.iter().enumerate() {
+            let prefill = layer.prefill;
             let keys = layer.keys.min(alive);
             let threshold = (!prefill).then_some(0.05);
             let next = layers.get(number + 1).map(|next| next.keys.min(keys));

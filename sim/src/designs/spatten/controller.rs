@@ -156,10 +156,11 @@ pub struct Controller {
     pub recomputed: u64,
     params: Params,
     keys_per_line: u32,
-    /// Whether a job gets its value lines when it is admitted. Otherwise it gets them with its
-    /// first decided pass, in the order in which PxV needs them. A fused job can hold lines while
-    /// its second head is still recomputed behind jobs that wait for lines: without reservation
-    /// that is a deadlock.
+    /// Whether a job gets its value lines when it is admitted. Otherwise it gets them in the order
+    /// in which PxV needs them: decode jobs with their first decided pass, prefill jobs on
+    /// admission. A fused job can hold lines while its second head is still recomputed behind jobs
+    /// that wait for lines, and a prefill job can take the lines an older decode job needs:
+    /// without reservation both are deadlocks.
     reserves_values: bool,
     next_job: usize,
     in_flight: u32,
@@ -204,7 +205,8 @@ impl Controller {
             recomputed: 0,
             params: params.clone(),
             keys_per_line,
-            reserves_values: jobs.iter().any(|job| job.heads > 1),
+            reserves_values: jobs.iter().any(|job| job.heads > 1)
+                || jobs.iter().any(|job| job.phase != jobs[0].phase),
             next_job: 0,
             in_flight: 0,
             gate: Gate::Open,

@@ -22,7 +22,7 @@ use crate::units::importance::Importance;
 use crate::units::lfsr::Lfsr;
 use crate::units::line_sram::{LineSram, Plane};
 use crate::units::memory::Memory;
-use crate::units::pv_array::PvArray;
+use crate::units::pv_array::{PvArray, Source};
 use crate::units::qk_array::QkArray;
 use crate::units::qkv_fetcher::QkvFetcher;
 use crate::units::quant_decision::{QuantDecision, Rule};
@@ -80,6 +80,14 @@ struct Counters {
     waits: Waits,
     jobs_done: u64,
     recomputed: u64,
+}
+
+/// Where the values of `job` are, once it has lines.
+fn value_source(jobs: &[Job], controller: &Controller, job: u32) -> Option<Source> {
+    let slot = controller.value_slot(job)?;
+    let job = &jobs[job as usize];
+    let in_place = job.prunes_values && job.phase == Phase::Prefill;
+    Some(Source { slot, all_rows: in_place.then_some(job.key_rows) })
 }
 
 /// Runs the local-value selection of passes on their values.
@@ -242,11 +250,11 @@ impl<'a, M: Memory> SpattenMachine<'a, M> {
             }
             5 => self.tick_topk_value(now),
             6 => {
-                let slot = |job| self.controller.value_slot(job);
+                let source = |job| value_source(jobs, &self.controller, job);
                 let finished = &mut self.links.finished;
                 let rows = &mut self.kept_rows;
                 let done =
-                    self.pv_array.tick(now, rows, &self.values, slot, finished, &mut self.log);
+                    self.pv_array.tick(now, rows, &self.values, source, finished, &mut self.log);
                 if let Some(pass) = done {
                     self.head_importance.see(pass.job_id());
                 }
@@ -271,7 +279,10 @@ impl<'a, M: Memory> SpattenMachine<'a, M> {
             self.selected_now = Some((job, kept));
         }
         if let (true, Some((pass, left))) = (self.topk_value.took(), front) {
-            self.token_importance.see(pass.job_id());
+            let request = &self.selector.requests[self.jobs[pass.job as usize].request as usize];
+            if request.accumulate_importance {
+                self.token_importance.see(pass.job_id());
+            }
             self.staged_accumulated += u64::from(left == 1);
         }
     }
@@ -341,9 +352,10 @@ impl<'a, M: Memory> SpattenMachine<'a, M> {
 
     /// Cycles for which both arrays' inputs stay as they are after `leapt` repeated cycles.
     fn inputs_hold(&self, leapt: u64) -> u64 {
-        let slot = |job| self.controller.value_slot(job);
+        let jobs = self.jobs;
+        let source = |job| value_source(jobs, &self.controller, job);
         let qk = self.qk_array.input_holds(leapt, &self.keys, self.queries);
-        qk.min(self.pv_array.input_holds(leapt, &self.values, slot))
+        qk.min(self.pv_array.input_holds(leapt, &self.values, source))
     }
 }
 

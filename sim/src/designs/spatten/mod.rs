@@ -69,6 +69,8 @@ pub fn simulate_with<M: Memory>(
     }
     let names = machine.activities().map(|activity| activity.name());
     observer.begin(&names, params.clock_hz);
+    // Work of one unit can overlap, a timeline's slices cannot: a slice starts where the last ended.
+    let mut ends = [0; 11];
     let mut reported = 0;
     let total = jobs.len() as u64;
     let outcome = run(&mut machine, options.mode, |machine, now| {
@@ -77,8 +79,13 @@ pub fn simulate_with<M: Memory>(
         }
         for span in machine.log.spans.drain(..) {
             let unit = names.iter().position(|name| *name == span.unit).unwrap_or(0);
-            let what = label(&requests[jobs[span.job as usize].request as usize], span.what);
-            observer.span(unit, &what, span.start.0, span.end.0);
+            let job = &jobs[span.job as usize];
+            let start = span.start.0.max(ends[unit]);
+            if start < span.end.0 {
+                ends[unit] = span.end.0;
+                let what = label(&requests[job.request as usize], job.heads, span.what);
+                observer.span(unit, &what, start, span.end.0);
+            }
         }
         let done = machine.controller.jobs_done;
         if done >= reported + 64 || done == total {
@@ -103,9 +110,10 @@ pub fn simulate_with<M: Memory>(
     })
 }
 
-fn label(request: &Request, what: &str) -> String {
+fn label(request: &Request, heads: u8, what: &str) -> String {
     let Request { iteration, layer, head, .. } = request;
-    format!("I{iteration} L{layer} H{head} {what}")
+    let second = if heads > 1 { format!("+{}", head + 1) } else { String::new() };
+    format!("I{iteration} L{layer} H{head}{second} {what}")
 }
 
 /// Operations of the kept keys and values: one multiply-accumulate is two. A recomputation after
@@ -146,8 +154,8 @@ fn notes<M: Memory>(
     let mut notes = vec![];
     if jobs.iter().any(|job| job.prunes_values || job.barrier.is_some()) {
         notes.push(format!(
-            "values: the workload has counts only; token importance is drawn uniformly and \
-             probabilities from normal scores (deviation {SCORE_DEVIATION}), both seeded"
+            "values: only the counts of the workload are used; token importance is drawn uniformly \
+             and probabilities from normal scores (deviation {SCORE_DEVIATION}), both seeded"
         ));
     }
     if requests.iter().any(|request| request.widths.key.is_none_or(|bits| bits > 8)) {
@@ -171,6 +179,14 @@ fn notes<M: Memory>(
     let passes: u64 = jobs.iter().map(|job| u64::from(job.passes())).sum();
     let again = machine.controller.recomputed;
     notes.push(format!("passes: {passes}, of which {again} were computed again with key LSBs"));
+    if requests.iter().any(|request| request.requant_threshold.is_some()) {
+        notes.push(
+            "progressive quantization: which heads need their LSBs is told by the workload, not \
+             found by comparing probabilities with the threshold"
+                .into(),
+        );
+    }
+    notes.push("outputs leave on a port; they are not written to DRAM".into());
     notes.push("memory: ideal (fixed latency, one transaction per channel and cycle)".into());
     notes
 }

@@ -2,8 +2,9 @@
 //! which selections stand between them.
 //!
 //! Storage follows the released RTL: vectors of 4, 6 or 8 bits, a multiple of 32 bytes each; 6-bit
-//! vectors of two heads share 96 bytes, so two such heads of one layer form one job with common
-//! keys, and the value indices of the head that is decided first serve both. Wider keys are stored
+//! vectors of two heads share 96 bytes, so two such decode heads of one layer form one job with
+//! common keys, and the value indices of the head that is decided first serve both; a 6-bit vector
+//! that is stored alone takes 64 bytes. Wider keys are stored
 //! as 8 MSBs and 4 LSBs, wider values as 8 bits. Vector counts are rounded up to 8.
 
 use std::sync::Arc;
@@ -139,20 +140,23 @@ struct Profile {
 }
 
 impl Profile {
+    /// The stored form of vectors of `width` bits, `None` if the datapath is narrower. Unquantised
+    /// vectors come at the width of the datapath.
     fn of(width: Option<u32>, datapath: u32) -> Option<Self> {
-        let (bits, fused, wide) = match width.unwrap_or(datapath.max(9)) {
+        let (bits, fused, wide) = match width.unwrap_or(datapath) {
+            width if width > datapath => return None,
             0 => return None,
             1..=4 => (4, 1, false),
             5..=6 => (6, 2, false),
             7..=8 => (8, 1, false),
-            wide if wide <= datapath => (8, 1, true),
-            _ => return None,
+            _ => (8, 1, true),
         };
         Some(Self { bits, fused, wide })
     }
 
-    fn vector_bytes(&self, params: &Spatten) -> u32 {
-        stored_bytes(params, params.head_dim * self.bits * self.fused)
+    /// Stored size of one vector, of all `heads` heads that share it \[B\].
+    fn vector_bytes(&self, params: &Spatten, heads: u8) -> u32 {
+        stored_bytes(params, params.head_dim * self.bits * u32::from(heads))
     }
 }
 
@@ -204,8 +208,10 @@ impl Layout {
         let most = |count: fn(&Request) -> u32| requests.iter().map(count).max().unwrap_or(1);
         let tokens = u64::from(most(|request| request.sentence_length.max(request.queries)));
         let tokens = tokens.next_multiple_of(u64::from(params.memory.channels.max(64)));
-        // The widest stored vector: 16 bits, or 6 bits of two heads.
-        let vector_bytes = u64::from(stored_bytes(params, params.head_dim * 16));
+        let widths = |r: &Request| r.widths.query.unwrap_or(0).max(r.widths.key_lsb);
+        // The widest stored vector: a query or LSB width, 12 bits for 6 of two heads, or 8.
+        let bits = most(widths).max(16);
+        let vector_bytes = u64::from(stored_bytes(params, params.head_dim * bits));
         Self {
             layers: u64::from(most(|request| request.layer)) + 1,
             heads: (u64::from(most(|request| request.head)) + 1).next_multiple_of(2),
@@ -278,7 +284,9 @@ impl<'a> Planner<'a> {
         let eager_lsb = key.wide && !(decode && params.controller.recompute_wide_keys);
         let rule = |request: &Request| match request.requant_threshold {
             _ if key.wide && !eager_lsb => Rule::Compare { needs_lsb: true },
-            Some(_) if !key.wide => Rule::Compare { needs_lsb: request.requant },
+            threshold if !key.wide && (threshold.is_some() || request.requant) => {
+                Rule::Compare { needs_lsb: request.requant }
+            }
             _ => Rule::Accept,
         };
         let query_bits = request.widths.query.unwrap_or(params.datapath_bits);
@@ -297,7 +305,7 @@ impl<'a> Planner<'a> {
             key_lines: lines(key_vectors, u32::from(heads)),
             key: Plane {
                 base: key_base,
-                vector_bytes: key.vector_bytes(params),
+                vector_bytes: key.vector_bytes(params, heads),
                 fused: u32::from(heads),
             },
             key_lsb: [lsb(lsb_base), lsb(second_lsb)],
@@ -309,7 +317,7 @@ impl<'a> Planner<'a> {
             value_lines: lines(value_vectors, u32::from(heads)),
             value: Plane {
                 base: value_base,
-                vector_bytes: value.vector_bytes(params),
+                vector_bytes: value.vector_bytes(params, heads),
                 fused: u32::from(heads),
             },
             value_vectors,
@@ -340,7 +348,9 @@ impl<'a> Planner<'a> {
         if large || indices.iter().any(|&index| index > MAX_INDEX) {
             return Err(PlanError::Large { request: at });
         }
-        if request.phase == Phase::Prefill && request.requant_threshold.is_some() {
+        if request.phase == Phase::Prefill
+            && (request.requant_threshold.is_some() || request.requant)
+        {
             return Err(PlanError::ProgressivePrefill { request: at });
         }
         Ok(())
