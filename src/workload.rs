@@ -26,8 +26,16 @@ pub fn split_sets(sets: &[String]) -> (Vec<&str>, Vec<String>) {
 
 /// Whether `name` is that of a preset or of an existing file.
 pub fn exists(name: &str) -> bool {
+    is_preset(name) || Path::new(name).is_file()
+}
+
+/// The file that [`load`] reads for `name`; none for a preset.
+pub fn file(name: &str) -> Option<&Path> {
+    (!is_preset(name)).then(|| Path::new(name))
+}
+
+fn is_preset(name: &str) -> bool {
     preset::list().is_ok_and(|entries| entries.iter().any(|entry| entry.name == name))
-        || Path::new(name).is_file()
 }
 
 /// Loads the preset or the file `name`, with assignments `knob=value` laid over a preset.

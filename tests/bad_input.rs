@@ -149,6 +149,48 @@ fn an_output_that_cannot_be_written_is_refused() {
     assert!(is_empty(folder.path()));
 }
 
+/// Runs the command in a folder with a csv, its import, a configuration and links to two of them;
+/// it must refuse and leave all of them as they were.
+#[track_caller]
+fn keeps_its_inputs(args: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    fs::write(place("m.csv"), long_csv()).unwrap();
+    attelier(folder.path(), &["trace", "import", "m.csv", "-o", "t.jsonl"]).code(0);
+    fs::write(place("k.toml"), "memory.channels = 8\n").unwrap();
+    fs::create_dir(place("sub")).unwrap();
+    fs::hard_link(place("k.toml"), place("hard.toml")).unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("m.csv", place("soft.csv")).unwrap();
+    let state = || {
+        let files = ["m.csv", "t.jsonl", "k.toml", "hard.toml"];
+        (fs::read_dir(folder.path()).unwrap().count(), files.map(|f| fs::read(place(f)).unwrap()))
+    };
+    let before = state();
+    let message = stderr(&attelier(folder.path(), args).code(2));
+    assert!(message.starts_with("error: cannot write `"), "{message}");
+    assert!(message.contains("it is the input `"), "{message}");
+    assert!(before == state(), "{args:?} changed a file");
+}
+
+#[test]
+fn an_output_never_replaces_an_input() {
+    keeps_its_inputs(&["trace", "import", "m.csv", "-o", "m.csv"]);
+    keeps_its_inputs(&["trace", "import", "m.csv", "-o", "sub/../m.csv"]);
+    keeps_its_inputs(&["trace", "import", "m.csv", "-o", "n.jsonl", "--json", "./m.csv"]);
+    keeps_its_inputs(&["trace", "show", "m.csv", "--json", "m.csv"]);
+    keeps_its_inputs(&["run", "--config", "k.toml", "--json", "k.toml"]);
+    keeps_its_inputs(&["run", "--config", "k.toml", "--json", "hard.toml"]);
+    keeps_its_inputs(&["run", "spatten", "t.jsonl", "--vcd", "t.jsonl"]);
+    keeps_its_inputs(&["run", "spatten", "./t.jsonl", "--perfetto", "sub/../t.jsonl"]);
+    keeps_its_inputs(&["show", "spatten", "--config", "k.toml", "--json", "./k.toml"]);
+    #[cfg(unix)]
+    {
+        keeps_its_inputs(&["trace", "import", "m.csv", "-o", "soft.csv"]);
+        keeps_its_inputs(&["trace", "import", "soft.csv", "-o", "m.csv"]);
+    }
+}
+
 #[test]
 fn an_import_that_fails_leaves_an_older_file_as_it_was() {
     let folder = tempfile::tempdir().unwrap();

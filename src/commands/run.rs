@@ -51,8 +51,9 @@ struct Job {
 
 /// Runs the command.
 pub fn run(args: &RunArgs, common: &Common) -> Result<Verdict> {
-    let files = [&common.json, &args.vcd, &args.perfetto];
-    output::check_distinct(files.into_iter().flatten().map(PathBuf::as_path))?;
+    let outputs = [&common.json, &args.vcd, &args.perfetto].map(Option::as_deref);
+    let trace = args.workload.as_deref().and_then(workload::file);
+    output::check_paths(&outputs, &[args.overrides.config.as_deref(), trace])?;
     // Bad input is found before any file is touched, an unwritable file before the simulation.
     let job = Job::prepare(args, common.seed)?;
     let open = |path: &Option<PathBuf>| path.as_deref().map(OutputFile::create).transpose();

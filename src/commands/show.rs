@@ -30,6 +30,7 @@ struct Shown<'a> {
 
 /// Runs the command.
 pub fn run(args: &ShowArgs, common: &Common) -> Result<Verdict> {
+    output::check_paths(&[common.json.as_deref()], &[args.overrides.config.as_deref()])?;
     let loaded = machines::load(&args.design, &args.overrides)?;
     let config_hash = loaded.machine.config_hash();
     let toml = loaded.machine.show(&loaded.config);
