@@ -137,6 +137,21 @@ fn what_is_no_trace_is_refused() {
 }
 
 #[test]
+fn a_cause_is_named_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let once = |args: &[&str], cause: &str| {
+        let message = stderr(&attelier(folder.path(), args).code(2));
+        assert_eq!(message.matches(cause).count(), 1, "{args:?}: {message}");
+    };
+    let missing = "No such file or directory";
+    once(&["run", "spatten", "missing.jsonl"], missing);
+    once(&["run", "spatten", "."], "is a directory");
+    once(&["run", "--config", "missing.toml"], missing);
+    once(&["trace", "show", "missing.csv"], missing);
+    once(&["trace", "import", "missing.csv", "-o", "t.jsonl"], missing);
+}
+
+#[test]
 fn an_output_that_cannot_be_written_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| stderr(&attelier(folder.path(), &[&["run"], args].concat()).code(2));
