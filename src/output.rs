@@ -30,6 +30,12 @@ impl OutputFile {
     /// Opens `path` for writing; says what is wrong when that cannot work.
     pub fn create(path: &Path) -> Result<Self> {
         let mut path = path.to_owned();
+        if path.as_os_str() == "-" {
+            bail!(
+                "cannot write `-`: standard output carries the text for people, name a file \
+                 (`./-` is a file of that name)"
+            );
+        }
         match fs::metadata(&path) {
             Ok(metadata) if metadata.is_dir() => {
                 bail!("cannot write `{}`: it is a folder, name a file in it", path.display());
@@ -270,9 +276,9 @@ mod tests {
 
     #[test]
     fn two_outputs_cannot_share_a_file() {
-        let paths = [Path::new("a.json"), Path::new("b.vcd"), Path::new("./a.json")];
-        assert!(check_distinct(paths[..2].iter().copied()).is_ok());
-        let error = check_distinct(paths).unwrap_err().to_string();
+        let paths = ["a.json", "b.vcd", "./a.json"].map(|path| Some(Path::new(path)));
+        assert!(check_paths(&paths[..2], &[]).is_ok());
+        let error = check_paths(&paths, &[]).unwrap_err().to_string();
         assert_eq!(error, "`./a.json` is named for two outputs: give each its own file");
     }
 }

@@ -157,6 +157,7 @@ fn an_output_that_cannot_be_written_is_refused() {
     let run = |args: &[&str]| stderr(&attelier(folder.path(), &[&["run"], args].concat()).code(2));
     assert!(run(&["--json", "none/o.json"]).contains("folder `none` does not exist"));
     assert!(run(&["--vcd", "."]).contains("it is a folder"));
+    assert!(run(&["--json", "-"]).contains("standard output carries the text"));
     if Path::new("/dev/full").exists() {
         let full = run(&["--perfetto", "/dev/full", "--json", "o.json"]);
         assert!(full.contains("cannot write `/dev/full`"), "{full}");

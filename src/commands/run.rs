@@ -23,8 +23,8 @@ use crate::{
 pub struct RunArgs {
     /// Design [default: spatten]; see `attelier list designs`
     pub design: Option<String>,
-    /// Workload preset or trace file [default: that of the design]; `--set workload.tokens=8`
-    /// changes a preset
+    /// Workload preset or trace file [default: that of the design]; a preset is changed with
+    /// `--set workload.tokens=N`, `workload.context=N` and `workload.seed=N`
     pub workload: Option<String>,
     /// Departures from the preset.
     #[command(flatten)]
@@ -45,6 +45,8 @@ struct Job {
     design: &'static str,
     loaded: Loaded,
     workload: Workload,
+    /// Seed of the draws of the workload, if it has any.
+    workload_seed: Option<u64>,
     /// What departs from design and workload as published.
     changes: Vec<String>,
 }
@@ -112,10 +114,12 @@ impl Job {
         let loaded = machines::load(design, &overrides)?;
         let name = args.workload.as_deref().unwrap_or(loaded.default_workload);
         let workload = workload::load(name, &knobs, seed)?;
+        let workload_seed = workload::seed(name, &knobs, seed)?;
         let file = args.overrides.config.iter().map(|file| format!("--config {}", file.display()));
         let sets = args.overrides.set.iter().map(|set| format!("--set {set}"));
         let changes = file.chain(sets).collect();
-        Ok(Self { design: loaded.config.design().name, loaded, workload, changes })
+        let design = loaded.config.design().name;
+        Ok(Self { design, loaded, workload, workload_seed, changes })
     }
 
     /// Simulates.
@@ -135,7 +139,8 @@ impl Job {
         let hash = self.workload.content_hash().to_hex();
         let identity =
             Identity::new(self.design, &machine.config_hash(), &self.workload.name, &hash)
-                .started_by(command_line(), seed);
+                .started_by(command_line(), seed)
+                .with_workload_seed(self.workload_seed);
         let report = Report::new(identity, result, machine.peak_bytes_per_s())
             .with_energy(machine.energy(result));
         let beside = published::beside(self.design, &self.workload, &report);
