@@ -30,6 +30,12 @@ impl OutputFile {
     /// Opens `path` for writing; says what is wrong when that cannot work.
     pub fn create(path: &Path) -> Result<Self> {
         let mut path = path.to_owned();
+        if path.as_os_str() == "-" {
+            bail!(
+                "cannot write `-`: standard output carries the text for people, name a file \
+                 (`./-` is a file of that name)"
+            );
+        }
         match fs::metadata(&path) {
             Ok(metadata) if metadata.is_dir() => {
                 bail!("cannot write `{}`: it is a folder, name a file in it", path.display());
@@ -103,10 +109,18 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     OutputFile::create(path)?.commit_json(value)
 }
 
-/// Refuses two outputs of one name, of which the second would replace the first.
-pub fn check_distinct<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+/// Refuses an output that would replace an input, and two outputs of one name, of which the second
+/// would replace the first.
+pub fn check_paths(outputs: &[Option<&Path>], inputs: &[Option<&Path>]) -> Result<()> {
     let mut seen: Vec<PathBuf> = Vec::new();
-    for path in paths {
+    for path in outputs.iter().copied().flatten() {
+        if let Some(input) = inputs.iter().flatten().find(|input| is_same_file(path, input)) {
+            bail!(
+                "cannot write `{}`: it is the input `{}`, give the output its own file",
+                path.display(),
+                input.display()
+            );
+        }
         let folder = folder_of(path);
         let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
         let full = folder.join(path.file_name().unwrap_or_default());
@@ -116,6 +130,22 @@ pub fn check_distinct<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Result<(
         seen.push(full);
     }
     Ok(())
+}
+
+/// Whether both names lead to one existing file, through links and whatever their spelling.
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let file = |path: &Path| fs::metadata(path).ok().filter(fs::Metadata::is_file);
+        let identity = |path: &Path| file(path).map(|file| (file.dev(), file.ino()));
+        identity(a).is_some_and(|identity_of_a| Some(identity_of_a) == identity(b))
+    }
+    #[cfg(not(unix))]
+    {
+        let full = |path: &Path| path.canonicalize().ok();
+        full(a).is_some_and(|full_a| Some(full_a) == full(b))
+    }
 }
 
 /// Writes to stdout; a reader that has seen enough, such as `head`, is no error.
@@ -246,9 +276,9 @@ mod tests {
 
     #[test]
     fn two_outputs_cannot_share_a_file() {
-        let paths = [Path::new("a.json"), Path::new("b.vcd"), Path::new("./a.json")];
-        assert!(check_distinct(paths[..2].iter().copied()).is_ok());
-        let error = check_distinct(paths).unwrap_err().to_string();
+        let paths = ["a.json", "b.vcd", "./a.json"].map(|path| Some(Path::new(path)));
+        assert!(check_paths(&paths[..2], &[]).is_ok());
+        let error = check_paths(&paths, &[]).unwrap_err().to_string();
         assert_eq!(error, "`./a.json` is named for two outputs: give each its own file");
     }
 }

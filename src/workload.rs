@@ -26,8 +26,25 @@ pub fn split_sets(sets: &[String]) -> (Vec<&str>, Vec<String>) {
 
 /// Whether `name` is that of a preset or of an existing file.
 pub fn exists(name: &str) -> bool {
+    is_preset(name) || Path::new(name).is_file()
+}
+
+/// The file that [`load`] reads for `name`; none for a preset.
+pub fn file(name: &str) -> Option<&Path> {
+    (!is_preset(name)).then(|| Path::new(name))
+}
+
+fn is_preset(name: &str) -> bool {
     preset::list().is_ok_and(|entries| entries.iter().any(|entry| entry.name == name))
-        || Path::new(name).is_file()
+}
+
+/// Seed of the draws of workload `name`: that of the run unless an assignment sets another. A file
+/// has its draws in it already.
+///
+/// # Errors
+/// A malformed assignment.
+pub fn seed(name: &str, sets: &[&str], seed: u64) -> Result<Option<u64>> {
+    is_preset(name).then(|| knobs(sets, seed).map(|knobs| knobs.seed)).transpose()
 }
 
 /// Loads the preset or the file `name`, with assignments `knob=value` laid over a preset.
@@ -91,6 +108,14 @@ mod tests {
     fn a_knob_changes_a_preset() {
         let workload = load("gpt2-small/wikitext2", &["tokens = 2"], 0).unwrap();
         assert_eq!(workload.requests.len(), 2 * 12 * 12);
+    }
+
+    #[test]
+    fn the_seed_is_that_of_the_run_unless_set() {
+        let preset = "gpt2-small/wikitext2";
+        assert_eq!(seed(preset, &["tokens=2"], 5).unwrap(), Some(5));
+        assert_eq!(seed(preset, &["seed=3"], 5).unwrap(), Some(3));
+        assert_eq!(seed("trace.csv", &[], 5).unwrap(), None);
     }
 
     #[test]

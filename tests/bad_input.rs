@@ -137,16 +137,74 @@ fn what_is_no_trace_is_refused() {
 }
 
 #[test]
+fn a_cause_is_named_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let once = |args: &[&str], cause: &str| {
+        let message = stderr(&attelier(folder.path(), args).code(2));
+        assert_eq!(message.matches(cause).count(), 1, "{args:?}: {message}");
+    };
+    let missing = "No such file or directory";
+    once(&["run", "spatten", "missing.jsonl"], missing);
+    once(&["run", "spatten", "."], "is a directory");
+    once(&["run", "--config", "missing.toml"], missing);
+    once(&["trace", "show", "missing.csv"], missing);
+    once(&["trace", "import", "missing.csv", "-o", "t.jsonl"], missing);
+}
+
+#[test]
 fn an_output_that_cannot_be_written_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| stderr(&attelier(folder.path(), &[&["run"], args].concat()).code(2));
     assert!(run(&["--json", "none/o.json"]).contains("folder `none` does not exist"));
     assert!(run(&["--vcd", "."]).contains("it is a folder"));
+    assert!(run(&["--json", "-"]).contains("standard output carries the text"));
     if Path::new("/dev/full").exists() {
         let full = run(&["--perfetto", "/dev/full", "--json", "o.json"]);
         assert!(full.contains("cannot write `/dev/full`"), "{full}");
     }
     assert!(is_empty(folder.path()));
+}
+
+/// Runs the command in a folder with a csv, its import, a configuration and links to two of them;
+/// it must refuse and leave all of them as they were.
+#[track_caller]
+fn keeps_its_inputs(args: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    fs::write(place("m.csv"), long_csv()).unwrap();
+    attelier(folder.path(), &["trace", "import", "m.csv", "-o", "t.jsonl"]).code(0);
+    fs::write(place("k.toml"), "memory.channels = 8\n").unwrap();
+    fs::create_dir(place("sub")).unwrap();
+    fs::hard_link(place("k.toml"), place("hard.toml")).unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("m.csv", place("soft.csv")).unwrap();
+    let state = || {
+        let files = ["m.csv", "t.jsonl", "k.toml", "hard.toml"];
+        (fs::read_dir(folder.path()).unwrap().count(), files.map(|f| fs::read(place(f)).unwrap()))
+    };
+    let before = state();
+    let message = stderr(&attelier(folder.path(), args).code(2));
+    assert!(message.starts_with("error: cannot write `"), "{message}");
+    assert!(message.contains("it is the input `"), "{message}");
+    assert!(before == state(), "{args:?} changed a file");
+}
+
+#[test]
+fn an_output_never_replaces_an_input() {
+    keeps_its_inputs(&["trace", "import", "m.csv", "-o", "m.csv"]);
+    keeps_its_inputs(&["trace", "import", "m.csv", "-o", "sub/../m.csv"]);
+    keeps_its_inputs(&["trace", "import", "m.csv", "-o", "n.jsonl", "--json", "./m.csv"]);
+    keeps_its_inputs(&["trace", "show", "m.csv", "--json", "m.csv"]);
+    keeps_its_inputs(&["run", "--config", "k.toml", "--json", "k.toml"]);
+    keeps_its_inputs(&["run", "--config", "k.toml", "--json", "hard.toml"]);
+    keeps_its_inputs(&["run", "spatten", "t.jsonl", "--vcd", "t.jsonl"]);
+    keeps_its_inputs(&["run", "spatten", "./t.jsonl", "--perfetto", "sub/../t.jsonl"]);
+    keeps_its_inputs(&["show", "spatten", "--config", "k.toml", "--json", "./k.toml"]);
+    #[cfg(unix)]
+    {
+        keeps_its_inputs(&["trace", "import", "m.csv", "-o", "soft.csv"]);
+        keeps_its_inputs(&["trace", "import", "soft.csv", "-o", "m.csv"]);
+    }
 }
 
 #[test]

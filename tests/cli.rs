@@ -79,7 +79,29 @@ fn what_show_prints_is_a_configuration_of_the_same_machine() {
 #[test]
 fn an_unknown_figure_is_answered_with_those_that_exist() {
     let folder = tempfile::tempdir().unwrap();
-    let message = stderr(&attelier(folder.path(), &["reproduce", "spatten", "fig91"]).code(2));
-    let expected = "error: unknown figure `spatten fig91`: expected one of `spatten fig19`\n";
-    assert_eq!(message, expected);
+    for (args, help) in [
+        (&["spatten", "fig91"][..], "; did you mean `spatten fig19`?"),
+        (&["spaten"], "; did you mean `spatten`?"),
+        (&["fig19"], "; did you mean `spatten fig19`?"),
+        (&["transformer"], ""),
+    ] {
+        let message = stderr(&attelier(folder.path(), &[&["reproduce"], args].concat()).code(2));
+        let expected = format!(
+            "error: unknown figure `{}`: expected one of `spatten fig19`{help}\n",
+            args.join(" ")
+        );
+        assert_eq!(message, expected);
+    }
+}
+
+#[test]
+fn showing_a_workload_points_to_the_command_that_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let message = stderr(&attelier(folder.path(), &["show", "gpt2-small/wikitext2"]).code(2));
+    let hint = "`attelier trace show gpt2-small/wikitext2` summarises it";
+    assert!(message.contains("is a workload") && message.contains(hint), "{message}");
+    let help = stdout(&attelier(folder.path(), &["run", "--help"]).code(0));
+    for knob in ["workload.tokens", "workload.context", "workload.seed"] {
+        assert!(help.contains(knob), "{knob} in {help}");
+    }
 }

@@ -25,6 +25,20 @@ const UNITS: [&str; 11] = [
 const TWO_TOKENS: [&str; 2] = ["--set", "workload.tokens=2"];
 
 #[test]
+fn the_seed_of_the_workload_shows_where_it_is_another() {
+    let sets = [&TWO_TOKENS[..], &["--set", "workload.seed=3"]].concat();
+    let json = result(&sets);
+    assert_eq!((number(&json, "/seed"), number(&json, "/workload_seed")), (0, 3));
+    let folder = tempfile::tempdir().unwrap();
+    let header = |args: &[&str]| {
+        let text = stdout(&attelier(folder.path(), &[&["run"], args].concat()).code(0));
+        text.lines().next().unwrap_or_default().to_owned()
+    };
+    assert!(header(&sets).ends_with("(seed 0, workload seed 3)"));
+    assert!(header(&TWO_TOKENS).ends_with("(seed 0)"));
+}
+
+#[test]
 fn the_default_run_writes_every_agreed_key_with_sane_values() {
     let json = result(&[]);
     assert_eq!(json["design"], "spatten");

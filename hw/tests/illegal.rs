@@ -139,13 +139,48 @@ fn fewer_fetcher_lanes_than_a_row_of_indices() {
 fn a_buffer_that_is_no_whole_number_of_lines() {
     let label = "expected a multiple of 768 B (512 words of 12 bits)";
     for (value, help) in [
-        ("200000", "set `key_sram.bytes` to 199680 or 200448"),
-        ("700", "set `key_sram.bytes` to 768"),
+        ("200000", "set `key_sram.bytes` to 199680 or 201216"),
+        ("700", "set `key_sram.bytes` to 1536"),
     ] {
         refused(&[&format!("key_sram.bytes={value}")], 0, label, help);
     }
-    let help = "set `value_sram.bytes` to 768 or 1536";
+    let help = "set `value_sram.bytes` to 1536";
     refused(&["value_sram.bytes=1000"], 0, label, help);
+}
+
+/// Applies each value that a refusal names, as `set `PATH` to VALUE or VALUE or `PATH` to VALUE`.
+#[test]
+fn what_the_help_for_a_buffer_suggests_is_accepted() {
+    for buffer in ["key_sram", "value_sram"] {
+        for group in [1, 2, 8] {
+            for bytes in [1, 700, 1000, 2304, 200_000, 200_448, 1_099_511_627_775_u64] {
+                let sets = [
+                    format!("{buffer}.bytes={bytes}"),
+                    "bitwidth_converter.buffer_bytes=65536".to_owned(),
+                    format!("bitwidth_converter.lines_per_cycle={group}"),
+                    // A multiple of every group, so that the other buffer is legal.
+                    format!(
+                        "{}.bytes=98304",
+                        if buffer == "key_sram" { "value_sram" } else { "key_sram" }
+                    ),
+                ];
+                let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
+                let Err(fault) = check(None, &sets) else { continue };
+                let help = fault.help.expect("a suggestion");
+                let mut path = "";
+                for part in help.split_whitespace() {
+                    if let Some(named) = part.strip_prefix('`') {
+                        path = named.trim_end_matches('`');
+                    } else if part.bytes().all(|byte| byte.is_ascii_digit()) {
+                        let repair = format!("{path}={part}");
+                        let repaired = [&sets[..], &[&repair]].concat();
+                        assert!(check(None, &repaired).is_ok(), "{sets:?}: {help}");
+                    }
+                }
+                assert!(path.contains('.'), "{help}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -166,7 +201,7 @@ fn a_buffer_with_more_lines_than_32_bits_count() {
         &sets,
         4,
         "expected at most 4294967295 lines of 2 B",
-        "set `key_sram.bytes` to at most 8589934590",
+        "set `key_sram.bytes` to at most 8589934588",
     );
 }
 
@@ -186,7 +221,7 @@ fn a_buffer_that_is_no_whole_group_of_lines() {
         &["key_sram.bytes=2304"],
         0,
         "expected `key_sram` to hold a multiple of 2 lines",
-        "set `key_sram.bytes` to 1536 or `lines_per_cycle` to 1",
+        "set `key_sram.bytes` to 1536 or `bitwidth_converter.lines_per_cycle` to 1",
     );
 }
 

@@ -1,6 +1,7 @@
 //! `attelier reproduce`: published figures and tables beside ours.
 
 use anyhow::{Result, bail};
+use attelier_workloads::suggest::nearest;
 use clap::Args;
 use serde::Serialize;
 
@@ -62,7 +63,19 @@ fn chosen(args: &ReproduceArgs) -> Result<Vec<&'static Figure>> {
         let wanted: Vec<_> = wanted.map(String::as_str).collect();
         let known: Vec<_> =
             FIGURES.iter().map(|figure| format!("`{} {}`", figure.paper, figure.name)).collect();
-        bail!("unknown figure `{}`: expected one of {}", wanted.join(" "), known.join(", "));
+        let wanted = wanted.join(" ");
+        // What a user may have meant, by what may have been typed for it.
+        let meant: Vec<(String, String)> = FIGURES
+            .iter()
+            .flat_map(|&Figure { paper, name, .. }| {
+                let full = format!("{paper} {name}");
+                [(paper.into(), paper.into()), (name.into(), full.clone()), (full.clone(), full)]
+            })
+            .collect();
+        let near = nearest(&wanted, meant.iter().map(|(typed, _)| typed.as_str()));
+        let near = near.and_then(|near| meant.iter().find(|(typed, _)| typed == near));
+        let help = near.map_or(String::new(), |(_, meant)| format!("; did you mean `{meant}`?"));
+        bail!("unknown figure `{wanted}`: expected one of {}{help}", known.join(", "));
     }
     Ok(figures)
 }

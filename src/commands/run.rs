@@ -23,8 +23,8 @@ use crate::{
 pub struct RunArgs {
     /// Design [default: spatten]; see `attelier list designs`
     pub design: Option<String>,
-    /// Workload preset or trace file [default: that of the design]; `--set workload.tokens=8`
-    /// changes a preset
+    /// Workload preset or trace file [default: that of the design]; a preset is changed with
+    /// `--set workload.tokens=N`, `workload.context=N` and `workload.seed=N`
     pub workload: Option<String>,
     /// Departures from the preset.
     #[command(flatten)]
@@ -45,14 +45,17 @@ struct Job {
     design: &'static str,
     loaded: Loaded,
     workload: Workload,
+    /// Seed of the draws of the workload, if it has any.
+    workload_seed: Option<u64>,
     /// What departs from design and workload as published.
     changes: Vec<String>,
 }
 
 /// Runs the command.
 pub fn run(args: &RunArgs, common: &Common) -> Result<Verdict> {
-    let files = [&common.json, &args.vcd, &args.perfetto];
-    output::check_distinct(files.into_iter().flatten().map(PathBuf::as_path))?;
+    let outputs = [&common.json, &args.vcd, &args.perfetto].map(Option::as_deref);
+    let trace = args.workload.as_deref().and_then(workload::file);
+    output::check_paths(&outputs, &[args.overrides.config.as_deref(), trace])?;
     // Bad input is found before any file is touched, an unwritable file before the simulation.
     let job = Job::prepare(args, common.seed)?;
     let open = |path: &Option<PathBuf>| path.as_deref().map(OutputFile::create).transpose();
@@ -111,10 +114,12 @@ impl Job {
         let loaded = machines::load(design, &overrides)?;
         let name = args.workload.as_deref().unwrap_or(loaded.default_workload);
         let workload = workload::load(name, &knobs, seed)?;
+        let workload_seed = workload::seed(name, &knobs, seed)?;
         let file = args.overrides.config.iter().map(|file| format!("--config {}", file.display()));
         let sets = args.overrides.set.iter().map(|set| format!("--set {set}"));
         let changes = file.chain(sets).collect();
-        Ok(Self { design: loaded.config.design().name, loaded, workload, changes })
+        let design = loaded.config.design().name;
+        Ok(Self { design, loaded, workload, workload_seed, changes })
     }
 
     /// Simulates.
@@ -134,7 +139,8 @@ impl Job {
         let hash = self.workload.content_hash().to_hex();
         let identity =
             Identity::new(self.design, &machine.config_hash(), &self.workload.name, &hash)
-                .started_by(command_line(), seed);
+                .started_by(command_line(), seed)
+                .with_workload_seed(self.workload_seed);
         let report = Report::new(identity, result, machine.peak_bytes_per_s())
             .with_energy(machine.energy(result));
         let beside = published::beside(self.design, &self.workload, &report);

@@ -1,6 +1,7 @@
 //! `attelier show`: the checked parameters of a design.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use attelier_hw::designs::DESIGNS;
 use clap::Args;
 use serde::Serialize;
 
@@ -8,7 +9,7 @@ use super::write_document;
 use crate::{
     cli::{Common, Overrides},
     exit::Verdict,
-    machines, output,
+    machines, output, workload,
 };
 
 /// Which design.
@@ -30,6 +31,12 @@ struct Shown<'a> {
 
 /// Runs the command.
 pub fn run(args: &ShowArgs, common: &Common) -> Result<Verdict> {
+    output::check_paths(&[common.json.as_deref()], &[args.overrides.config.as_deref()])?;
+    let is_design = DESIGNS.iter().any(|design| design.name == args.design);
+    if !is_design && workload::exists(&args.design) {
+        let name = &args.design;
+        bail!("`{name}` is a workload: `attelier trace show {name}` summarises it");
+    }
     let loaded = machines::load(&args.design, &args.overrides)?;
     let config_hash = loaded.machine.config_hash();
     let toml = loaded.machine.show(&loaded.config);

@@ -48,12 +48,15 @@ pub enum TraceAction {
 pub fn run(args: &TraceArgs, common: &Common) -> Result<Verdict> {
     let summary = match &args.action {
         TraceAction::Import { file, output } => {
-            let paths = common.json.iter().chain([output]).map(PathBuf::as_path);
-            output::check_distinct(paths)?;
+            let outputs = [common.json.as_deref(), Some(output.as_path())];
+            output::check_paths(&outputs, &[Some(file.as_path())])?;
             let target = OutputFile::create(output)?;
             import(file, output, target)?
         }
-        TraceAction::Show { trace } => summarise(&workload::load(trace, &[], common.seed)?)?,
+        TraceAction::Show { trace } => {
+            output::check_paths(&[common.json.as_deref()], &[workload::file(trace)])?;
+            summarise(&workload::load(trace, &[], common.seed)?)?
+        }
     };
     write_document(common.json.as_deref(), "attelier-trace-1", &summary)?;
     output::print(&summary.to_string())?;

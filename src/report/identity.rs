@@ -13,8 +13,10 @@ pub struct Identity {
     pub design: String,
     /// Workload.
     pub workload: String,
-    /// Seed.
+    /// Seed of the run.
     pub seed: u64,
+    /// Seed of the draws of the workload; `None` for a trace, which has none.
+    pub workload_seed: Option<u64>,
     /// Hash of all parameters of the design.
     pub config_hash: String,
     /// Hash of all requests of the workload.
@@ -32,6 +34,7 @@ impl Identity {
             design: design.to_owned(),
             workload: workload.to_owned(),
             seed: 0,
+            workload_seed: None,
             config_hash: config_hash.to_owned(),
             workload_hash: workload_hash.to_owned(),
             command: String::new(),
@@ -41,5 +44,10 @@ impl Identity {
     /// The same run with this seed, started by this command line.
     pub fn started_by(self, command: String, seed: u64) -> Self {
         Self { command, seed, ..self }
+    }
+
+    /// The same run, its workload drawn with this seed.
+    pub fn with_workload_seed(self, workload_seed: Option<u64>) -> Self {
+        Self { workload_seed, ..self }
     }
 }

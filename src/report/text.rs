@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Bound, BoundKind, Report, share};
+use super::{Bound, BoundKind, Identity, Report, share};
 use crate::table::{
     Align::{Left, Right},
     bullets, grouped, percent, significant, table, with_prefix,
@@ -42,7 +42,11 @@ impl Report {
             ("bound by", self.bound.as_ref().map_or("-".to_owned(), Bound::text)),
             ("next head waits", self.waits()),
         ];
-        let mut text = format!("{} on {} (seed {})\n\n", id.design, id.workload, id.seed);
+        let workload_seed = id.workload_seed.filter(|&seed| seed != id.seed);
+        let workload_seed =
+            workload_seed.map_or(String::new(), |seed| format!(", workload seed {seed}"));
+        let Identity { design, workload, seed, .. } = id;
+        let mut text = format!("{design} on {workload} (seed {seed}{workload_seed})\n\n");
         for (name, value) in rows {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "  {name:<18}{value}");

@@ -229,14 +229,8 @@ impl fmt::Display for TraceError {
     }
 }
 
-impl std::error::Error for TraceError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.problem {
-            Problem::Io { source, .. } => Some(source),
-            _ => None,
-        }
-    }
-}
+// The text of the problem holds that of its cause already, so no `source` repeats it.
+impl std::error::Error for TraceError {}
 
 #[cfg(test)]
 mod tests {

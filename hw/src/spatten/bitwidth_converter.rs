@@ -20,7 +20,7 @@ pub struct BitwidthConverter {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Raw {
-    lines_per_cycle: u32,
+    pub(super) lines_per_cycle: u32,
     buffer_bytes: u32,
 }
 
@@ -64,7 +64,9 @@ pub(super) fn check(
                 &["bitwidth_converter.lines_per_cycle", &format!("{name}.bytes")],
                 format!("{} lines are not whole groups of {per_cycle}", sram.lines),
                 format!("expected `{name}` to hold a multiple of {per_cycle} lines"),
-                format!("set `{name}.bytes` to {whole} or `lines_per_cycle` to 1"),
+                format!(
+                    "set `{name}.bytes` to {whole} or `bitwidth_converter.lines_per_cycle` to 1"
+                ),
             ));
         }
     }

@@ -24,19 +24,24 @@ pub(super) struct Raw {
     bytes: u64,
 }
 
-pub(super) const FIELDS: &[Field] = &[Field::count("bytes", "B", 1, 1 << 40)];
+pub(super) const FIELDS: &[Field] = &[Field::count("bytes", "B", 1, MAX_BYTES)];
+
+/// Largest capacity that may be set \[B\].
+const MAX_BYTES: u64 = 1 << 40;
 
 pub(super) const DERIVED: &[Derived] = &[
     Derived { key: "lines", unit: "lines", rule: "bytes / line_bytes" },
     Derived { key: "line_bytes", unit: "B", rule: "multipliers x datapath_bits / 8" },
 ];
 
-/// `name` is the section of the buffer, `array` that of the multipliers it feeds.
+/// `name` is the section of the buffer, `array` that of the multipliers it feeds. Suggestions are
+/// whole groups of `group` lines, which the bitwidth converter asks for.
 pub(super) fn check(
     config: &Config,
     (name, raw): (&str, &Raw),
     (array, multipliers): (&str, u32),
     datapath_bits: u32,
+    group: u32,
 ) -> Result<LineSram, Diagnostic> {
     let size = format!("{name}.bytes");
     let paths = [size.as_str(), &format!("{array}.multipliers"), "datapath_bits"];
@@ -50,10 +55,17 @@ pub(super) fn check(
         ));
     }
     let line = line_bits / 8;
+    let whole_groups = line * u64::from(group);
+    let most = line * u64::from(u32::MAX).min(MAX_BYTES / line);
+    let most_groups = most / whole_groups * whole_groups;
     if raw.bytes % line != 0 {
-        let below = raw.bytes / line * line;
-        let above = below + line;
-        let near = if below == 0 { above.to_string() } else { format!("{below} or {above}") };
+        let below = (raw.bytes / whole_groups * whole_groups).min(most_groups);
+        let above = below + whole_groups;
+        let near = match (below, above) {
+            (0, above) => above.to_string(),
+            (below, above) if above > most_groups => below.to_string(),
+            (below, above) => format!("{below} or {above}"),
+        };
         return Err(config.refuse(
             &paths,
             format!("`{size}` = {} is not a whole number of lines", raw.bytes),
@@ -69,7 +81,7 @@ pub(super) fn check(
             &paths,
             format!("`{size}` = {} has too many lines", raw.bytes),
             format!("expected at most {} lines of {line} B", u32::MAX),
-            format!("set `{size}` to at most {}", line * u64::from(u32::MAX)),
+            format!("set `{size}` to at most {most_groups}"),
         )),
     }
 }

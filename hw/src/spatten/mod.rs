@@ -158,9 +158,12 @@ impl Spatten {
         let qk_array = qk_array::check(config, &raw.qk_array, head_dim)?;
         let pv_array = pv_array::check(config, &raw.pv_array, head_dim, &qk_array)?;
         let key = ("key_sram", &raw.key_sram);
-        let key_sram = line_sram::check(config, key, ("qk_array", qk_array.multipliers), bits)?;
+        let group = raw.bitwidth_converter.lines_per_cycle;
+        let array = ("qk_array", qk_array.multipliers);
+        let key_sram = line_sram::check(config, key, array, bits, group)?;
         let value = ("value_sram", &raw.value_sram);
-        let value_sram = line_sram::check(config, value, ("pv_array", pv_array.multipliers), bits)?;
+        let array = ("pv_array", pv_array.multipliers);
+        let value_sram = line_sram::check(config, value, array, bits, group)?;
         let bitwidth_converter = bitwidth_converter::check(
             config,
             &raw.bitwidth_converter,

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, reason = "a terminal tool: its output is its purpose")]
 
 mod packages;
+mod shared;
 mod steps;
 mod tally;
 
@@ -11,10 +12,10 @@ const USAGE: &str = "\
 Usage: cargo xtask COMMAND
 
   test [--require-all]   format check, lints, documentation, doc tests, all tests
-                         --require-all: a missing tool is a failure, not a printed line
+                         --require-all: a missing tool or missing data is a failure, not a printed line
   bless                  rewrite the snapshots that the tests compare with; review the diff";
 
-/// Turns a missing tool from a printed line into a failure; tests read it too.
+/// Turns a missing tool or missing data from a printed line into a failure; tests read it too.
 const REQUIRE_ALL: &str = "ATTELIER_REQUIRE_ALL";
 
 fn main() -> ExitCode {

@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use crate::{REQUIRE_ALL, packages, tally::Tally};
+use crate::{REQUIRE_ALL, packages, shared, tally::Tally};
 
 /// One program call.
 struct Step {
@@ -51,7 +51,7 @@ const BLESS: Step = Step {
 };
 
 /// Runs every check; fails when one fails, when no test ran, or, with `require_all`, when a
-/// program is missing or a test was skipped.
+/// program or data is missing or a test was skipped.
 pub fn test(require_all: bool) -> ExitCode {
     let mut failures = Vec::new();
     if !packages::provide() && require_all {
@@ -80,6 +80,12 @@ pub fn test(require_all: bool) -> ExitCode {
     }
     if require_all && total.skipped > 0 {
         failures.push("skipped tests");
+    }
+    if let Some(line) = shared::absent() {
+        println!("{line}");
+        if require_all {
+            failures.push("released data");
+        }
     }
     if !failures.is_empty() {
         println!("failed   {}", failures.join(", "));
