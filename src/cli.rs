@@ -5,7 +5,8 @@ use std::{env, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    list::ListArgs, reproduce::ReproduceArgs, run::RunArgs, show::ShowArgs, trace::TraceArgs,
+    dram::DramArgs, list::ListArgs, reproduce::ReproduceArgs, run::RunArgs, show::ShowArgs,
+    trace::TraceArgs,
 };
 
 /// A workshop for attention accelerators.
@@ -42,6 +43,8 @@ pub enum Command {
     Show(ShowArgs),
     /// Reproduce published figures: ours beside theirs
     Reproduce(ReproduceArgs),
+    /// Run a DRAM case: requests in, commands out
+    Dram(DramArgs),
     /// Convert and summarise attention traces
     Trace(TraceArgs),
 }

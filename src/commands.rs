@@ -1,5 +1,6 @@
 //! Subcommands, one module each.
 
+pub mod dram;
 pub mod list;
 pub mod reproduce;
 pub mod run;
@@ -24,6 +25,7 @@ pub fn run(cli: &Cli) -> Result<Verdict> {
         Command::List(args) => list::run(args, &cli.common),
         Command::Show(args) => show::run(args, &cli.common),
         Command::Reproduce(args) => reproduce::run(args, &cli.common),
+        Command::Dram(args) => dram::run(args, &cli.common),
         Command::Trace(args) => trace::run(args, &cli.common),
     }
 }

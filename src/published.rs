@@ -47,8 +47,8 @@ pub fn beside(design: &str, workload: &Workload, report: &Report) -> Vec<Publish
     };
     let mut rows = vec![Published::new(item, published / 1e9, ours / 1e9, "GOP/s", source)];
     if let (Some(total), Some(power)) = (report.energy_j.total, report.power_w) {
-        let dram = report.energy_j.terms.iter().find(|(name, _)| *name == "dram");
-        let dram = dram.map_or(0.0, |(_, joules)| joules * power / total);
+        let dram = report.energy_j.terms.iter().filter(|(name, _)| name.starts_with("dram"));
+        let dram = dram.map(|(_, joules)| joules * power / total).sum::<f64>();
         let items = ["power", "power without DRAM", "power of DRAM"];
         for ((item, published), ours) in
             items.into_iter().zip(SPATTEN_POWER_W).zip([power, power - dram, dram])

@@ -240,7 +240,7 @@ impl Published {
 }
 
 impl Report {
-    /// A run on ideal memory that offers `peak_bytes_per_s`.
+    /// A run on a memory that offers `peak_bytes_per_s`.
     pub fn new(identity: Identity, result: &RunResult, peak_bytes_per_s: f64) -> Self {
         let RunResult { cycles, clock_hz, ops_executed, ops_dense, .. } = *result;
         let seconds = cycles as f64 / clock_hz as f64;
@@ -264,16 +264,19 @@ impl Report {
             write_bytes: 0,
             reads: t.reads,
             writes: 0,
-            activates: None,
-            precharges: None,
-            refreshes: None,
-            row_hit_rate: None,
+            activates: result.dram.map(|dram| dram.activates),
+            precharges: result.dram.map(|dram| dram.precharges),
+            refreshes: result.dram.map(|dram| dram.refreshes),
+            row_hit_rate: result.dram.and_then(|dram| share(dram.row_hits, dram.requests)),
         };
         let mut notes = result.notes.clone();
-        notes.push(
-            "the ideal memory has no rows: activates, precharges, refreshes and row hits are unknown"
-                .to_owned(),
-        );
+        if result.dram.is_none() {
+            notes.push(
+                "the ideal memory has no rows: activates, precharges, refreshes and row hits are \
+                 unknown"
+                    .to_owned(),
+            );
+        }
         notes.push("area is not modelled yet".to_owned());
         Self {
             identity,

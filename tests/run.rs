@@ -100,6 +100,24 @@ fn what_is_assumed_and_what_is_changed_becomes_a_note() {
 }
 
 #[test]
+fn hbm2_counts_rows_and_costs_time() {
+    let run = |kind: &str| {
+        let kind = format!("memory.kind={kind}");
+        result(&["spatten", "gpt2-small/wikitext2", "--set", &kind, "--set", "workload.tokens=2"])
+    };
+    let (ideal, hbm2) = (run("ideal"), run("hbm2"));
+    assert_eq!(ideal["traffic"]["total_bytes"], hbm2["traffic"]["total_bytes"]);
+    assert!(number(&hbm2, "/cycles") >= total_bytes(&hbm2).div_ceil(512));
+    for count in ["activates", "precharges", "refreshes"] {
+        assert!(number(&hbm2, &format!("/dram/{count}")) > 0, "{count}");
+    }
+    let hits = hbm2["dram"]["row_hit_rate"].as_f64().unwrap();
+    assert!((0.5..1.0).contains(&hits), "{hits}");
+    assert!(hbm2["energy_j"]["dram_activate"].as_f64().unwrap() > 0.0);
+    assert_eq!(ideal["energy_j"].get("dram_activate"), None);
+}
+
+#[test]
 fn dense_work_and_other_machines_stand_beside_no_published_number() {
     for args in [["spatten", "gpt2-small/wikitext2/dense"], ["spatten-eighth", "bert-base/cola"]] {
         let json = result(&[&args[..], &["--set", "workload.context=8"]].concat());

@@ -174,6 +174,17 @@ impl Config {
             else {
                 continue;
             };
+            if let (Kind::Choice(texts), Value::Text(text)) = (field.kind, &entry.value)
+                && !texts.contains(&text.as_str())
+            {
+                return Err(Diagnostic {
+                    title: format!("`{path}` has no such choice"),
+                    label: format!("expected {}", field.kind.expected()),
+                    origin: entry.origin.clone(),
+                    span: entry.span.clone(),
+                    help: texts.first().map(|text| format!("write for example \"{text}\"")),
+                });
+            }
             let (Kind::Count { min, max, power_of_two }, Value::Count(count)) =
                 (field.kind, &entry.value)
             else {

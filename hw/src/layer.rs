@@ -75,6 +75,15 @@ pub(crate) fn read_set(
     let value = text[equals + 1..].trim();
     let start = text.len() - text[equals + 1..].trim_start().len();
     let span = start..start + value.len();
+    // A choice needs no quotes, which a shell would take away.
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if matches!(field.kind, Kind::Choice(_)) && !value.is_empty() && value.chars().all(word) {
+        return Ok(Assignment {
+            path: path.to_owned(),
+            value: Value::Text(value.to_owned()),
+            span,
+        });
+    }
     // `a=1=2` and `a=` are left: whatever is no single TOML value has no legal type.
     let parsed = DeValue::parse(value).map_err(|_| reader.mistyped(path, field, None, &span))?;
     let value = reader.typed(path, field, parsed.get_ref(), &span)?;
@@ -126,7 +135,9 @@ impl Reader<'_> {
         span: &Range<usize>,
     ) -> Result<Value, Diagnostic> {
         match (field.kind, value) {
-            (Kind::Text, DeValue::String(text)) => Ok(Value::Text(text.to_string())),
+            (Kind::Text | Kind::Choice(_), DeValue::String(text)) => {
+                Ok(Value::Text(text.to_string()))
+            }
             (Kind::Flag, DeValue::Boolean(flag)) => Ok(Value::Flag(*flag)),
             (Kind::Count { .. }, DeValue::Integer(digits)) => {
                 match i128::from_str_radix(digits.as_str(), digits.radix()) {
@@ -158,6 +169,7 @@ impl Reader<'_> {
         };
         let example = match field.kind {
             Kind::Text => format!("{path} = \"spatten\""),
+            Kind::Choice(texts) => format!("{path} = \"{}\"", texts.first().unwrap_or(&"")),
             Kind::Flag => format!("{path} = true"),
             Kind::Count { min, .. } => format!("{path} = {min}"),
         };

@@ -37,6 +37,8 @@ pub struct Field {
 pub enum Kind {
     /// Text in quotes.
     Text,
+    /// One of these texts.
+    Choice(&'static [&'static str]),
     /// `true` or `false`.
     Flag,
     /// Whole numbers from `min` to `max`.
@@ -77,6 +79,11 @@ impl Field {
         Self { key, unit: "flag", kind: Kind::Flag }
     }
 
+    /// One of some texts.
+    pub const fn choice(key: &'static str, texts: &'static [&'static str]) -> Self {
+        Self { key, unit: "text", kind: Kind::Choice(texts) }
+    }
+
     /// A text.
     pub const fn text(key: &'static str) -> Self {
         Self { key, unit: "text", kind: Kind::Text }
@@ -88,6 +95,10 @@ impl Kind {
     pub fn expected(self) -> String {
         match self {
             Self::Text => "a string in quotes".into(),
+            Self::Choice(texts) => {
+                let texts: Vec<_> = texts.iter().map(|text| format!("\"{text}\"")).collect();
+                format!("one of {}", texts.join(", "))
+            }
             Self::Flag => "a boolean: true or false".into(),
             Self::Count { min, max, power_of_two: false } => {
                 format!("an integer from {min} to {max}")

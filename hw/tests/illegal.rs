@@ -82,6 +82,22 @@ fn counts_that_address_bits_are_powers_of_two() {
 }
 
 #[test]
+fn a_memory_of_unknown_kind_and_bursts_that_hbm2_does_not_have() {
+    let choice = "expected one of \"ideal\", \"hbm2\"";
+    for value in ["hbm3", "\"HBM2\"", "1"] {
+        refused(&[&format!("memory.kind={value}")], 0, choice, "write for example \"ideal\"");
+    }
+    refused(
+        &["memory.kind=hbm2", "memory.transaction_bytes=64"],
+        1,
+        "expected `memory.transaction_bytes` = 32 with HBM2",
+        "set `memory.transaction_bytes` to 32 or `memory.kind` to \"ideal\"",
+    );
+    let machine = check(None, &["memory.kind=hbm2"]).expect("legal");
+    assert_eq!(machine.memory.kind, attelier_hw::spatten::MemoryKind::Hbm2);
+}
+
+#[test]
 fn zero_and_absurd_values_are_out_of_range() {
     let range = |max: u64, unit: &str| format!("expected an integer from 1 to {max} [{unit}]");
     refused(&["clock_hz=0"], 0, &range(10_000_000_000, "Hz"), "nearest: 1");

@@ -4,6 +4,7 @@ use attelier_hw::config::{self, Config};
 use attelier_hw::designs::DESIGNS;
 use attelier_hw::diagnostic::SourceText;
 use attelier_hw::record::Record;
+use attelier_hw::schema::Kind;
 use attelier_hw::spatten::Spatten;
 use proptest::prelude::*;
 
@@ -72,7 +73,12 @@ fn every_settable_value_arrives_at_its_own_path_and_changes_the_hash() {
     for path in config.schema().paths().filter(|path| path != "name") {
         let other = match leaves[&path].parse::<u64>() {
             Ok(count) => [2 * count, count / 2].map(|count| count.to_string()).to_vec(),
-            Err(_) => vec![(leaves[&path] != "true").to_string()],
+            Err(_) => match config.schema().field(&path).map(|field| field.kind) {
+                Some(Kind::Choice(texts)) => {
+                    texts.iter().map(|text| format!("\"{text}\"")).rev().collect()
+                }
+                _ => vec![(leaves[&path] != "true").to_string()],
+            },
         };
         let changed = other.iter().find_map(|value| {
             let mut sets = vec![format!("{path}={value}")];

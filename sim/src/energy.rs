@@ -5,7 +5,8 @@
 //!
 //! | term | count |
 //! |---|---|
-//! | `dram` | bits read, at the average cost that already holds activation |
+//! | `dram` | bits read, at the average cost that already holds activation; where activations are counted, at the cost without |
+//! | `dram_activate` | rows opened; only where they are counted |
 //! | `key_sram`, `value_sram` | bits that arrive are written; every array beat reads one line |
 //! | `qk_array`, `pv_array` | every multiplier in every beat, and the adders of the tree |
 //! | `softmax` | elements, half of the beats times lanes, each with [`SOFTMAX_MULTIPLIES`] and [`SOFTMAX_ADDS`] |
@@ -41,8 +42,12 @@ const PICO: f64 = 1e-12;
 /// Cost of one operation of each kind \[pJ\].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Costs {
-    /// One bit read from DRAM, activation included.
+    /// One bit read from DRAM, activation included: for a memory without rows.
     pub dram_bit: f64,
+    /// One bit read from DRAM, without activation.
+    pub dram_transfer_bit: f64,
+    /// One row opened and closed.
+    pub dram_activate: f64,
     /// One bit read from the key buffer.
     pub key_read_bit: f64,
     /// One bit written to the key buffer.
@@ -82,6 +87,8 @@ impl Costs {
         let value = macro_bytes(params.value_sram.bytes);
         Self {
             dram_bit: cost::HBM2_AVERAGE.value,
+            dram_transfer_bit: cost::hbm2_transfer_pj_per_bit(),
+            dram_activate: cost::HBM2_ACTIVATE.value,
             key_read_bit: cost::sram_read_pj_per_bit(key),
             key_write_bit: cost::sram_write_pj_per_bit(key),
             value_read_bit: cost::sram_read_pj_per_bit(value),
@@ -138,11 +145,17 @@ pub fn spatten(params: &Spatten, result: &RunResult) -> Energy {
     let mut energy = spatten_with(params, result, &costs);
     let undivided = spatten_with(params, result, &costs.with_undivided_sram(params));
     let sram = |energy: &Energy| 1e3 * (energy.term("key_sram") + energy.term("value_sram"));
+    let dram = match result.dram {
+        None => format!("{} pJ per DRAM bit with average activation", costs.dram_bit),
+        Some(_) => format!(
+            "{:.2} pJ per DRAM bit and {} pJ per row opened, without refresh and standby",
+            costs.dram_transfer_bit, costs.dram_activate
+        ),
+    };
     energy.notes = vec![
         format!(
-            "energy: published cost per operation at 45 nm, {} pJ per DRAM bit with average \
-             activation; a division counts as a multiplication (assumed)",
-            cost::HBM2_AVERAGE.value
+            "energy: published cost per operation at 45 nm, {dram}; a division counts as a \
+             multiplication (assumed)"
         ),
         format!(
             "energy of the buffers: {} banks of one memory per datapath bit, {:.3} mJ; as two \
@@ -174,8 +187,9 @@ pub fn spatten_with(params: &Spatten, result: &RunResult, costs: &Costs) -> Ener
     let qk_adders = qk_width - f64::from(params.qk_array.keys_per_line);
     let elements = beats("softmax") / 2.0 * lanes;
     let comparators = |engine: &attelier_hw::spatten::TopK| 2.0 * f64::from(engine.parallelism);
-    let terms = vec![
-        ("dram", (bits(traffic.query_bytes) + key_bits + value_bits) * costs.dram_bit),
+    let dram_bit = if result.dram.is_some() { costs.dram_transfer_bit } else { costs.dram_bit };
+    let mut terms = vec![
+        ("dram", (bits(traffic.query_bytes) + key_bits + value_bits) * dram_bit),
         (
             "key_sram",
             key_bits * costs.key_write_bit
@@ -206,6 +220,9 @@ pub fn spatten_with(params: &Spatten, result: &RunResult, costs: &Costs) -> Ener
                 * costs.importance_add,
         ),
     ];
+    if let Some(dram) = result.dram {
+        terms.insert(1, ("dram_activate", dram.activates as f64 * costs.dram_activate));
+    }
     let terms = terms.into_iter().map(|(name, pico)| (name, pico * PICO)).collect();
     Energy { terms, notes: Vec::new() }
 }

@@ -15,12 +15,29 @@ pub struct RunResult {
     pub ops_dense: u64,
     /// Bytes and transactions between machine and memory.
     pub traffic: Traffic,
+    /// What the DRAM did; `None` for a memory without rows.
+    pub dram: Option<DramCounts>,
     /// Why the next job was not admitted.
     pub admission: Admission,
     /// One entry per unit, in design order.
     pub units: Vec<UnitReport>,
     /// Things the reader must know, such as values drawn from a seeded distribution.
     pub notes: Vec<String>,
+}
+
+/// What a DRAM did, over all channels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DramCounts {
+    /// Rows opened.
+    pub activates: u64,
+    /// Banks closed.
+    pub precharges: u64,
+    /// Refresh commands, of all banks or of one.
+    pub refreshes: u64,
+    /// Transactions that found their row open.
+    pub row_hits: u64,
+    /// Transactions.
+    pub requests: u64,
 }
 
 /// Bytes and transactions between machine and memory.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use attelier_hw::spatten::{
-    BitwidthConverter as ConverterParams, Memory as MemoryParams, QkvFetcher as Params,
+    BitwidthConverter as ConverterParams, Memory as MemoryParams, MemoryKind, QkvFetcher as Params,
 };
 use attelier_sim::kernel::activity::EventLog;
 use attelier_sim::kernel::clock::Cycle;
@@ -112,7 +112,13 @@ proptest! {
         let converter = BitwidthConverter::new(&ConverterParams {
             lines_per_cycle: 2, buffer_bytes: 8 * 96 + lanes * TRANSACTION,
         });
-        let memory_params = MemoryParams { channels, transaction_bytes: TRANSACTION, latency_cycles: 1 };
+        let memory_params = MemoryParams {
+            kind: MemoryKind::Ideal,
+            channels,
+            transaction_bytes: TRANSACTION,
+            latency_cycles: 1,
+            front_end_cycles: 1,
+        };
         let mut fetcher = QkvFetcher::new(&Params { lanes, fifo_depth }, &memory_params, converter, memory);
         for command in &commands {
             fetcher.command(command.clone());

@@ -2,6 +2,7 @@
 
 mod common;
 
+use attelier_hw::spatten::MemoryKind;
 use attelier_sim::designs::spatten::{Options, SimError, UNITS, simulate};
 use attelier_sim::kernel::run::Mode;
 use attelier_sim::observe::{Nobody, Observer, UnitState};
@@ -58,6 +59,33 @@ proptest! {
             .expect("a legal design");
         prop_assert_eq!(&shuffled, &every);
         prop_assert_eq!(&events.states, &every_events.states);
+    }
+
+    /// The same in front of HBM2.
+    #[test]
+    fn jumping_equals_every_cycle_with_hbm2(
+        design in prop_oneof![designs(), uniform_designs()],
+        watched in any::<bool>(),
+        clock in prop::sample::select(vec![700_000_000u64, 1_000_000_000, 1_500_000_000]),
+        front_end in 1u32..=30,
+    ) {
+        let mut design = design;
+        design.params.memory.kind = MemoryKind::Hbm2;
+        design.params.memory.front_end_cycles = front_end;
+        design.params.clock_hz = clock;
+        let slow = Options { mode: Mode::EveryCycle, ..Options::default() };
+        if watched {
+            let (jump, jump_events) = run(&design, Options::default()).expect("a legal design");
+            let (every, every_events) = run(&design, slow).expect("a legal design");
+            prop_assert_eq!(&jump, &every);
+            prop_assert_eq!(&jump_events, &every_events);
+        } else {
+            let run = |options| simulate(&design.params, &design.requests, options, &mut Nobody);
+            let jump = run(Options::default()).expect("a legal design");
+            prop_assert_eq!(&jump, &run(slow).expect("a legal design"));
+            let dram = jump.dram.expect("HBM2 counts");
+            prop_assert_eq!(dram.requests, jump.traffic.reads);
+        }
     }
 
     /// Unwatched runs of many equal heads leap over whole jobs.

@@ -1,6 +1,7 @@
 //! `attelier list`: what exists, one line each.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use attelier_dram::Device;
 use attelier_hw::designs::DESIGNS;
 use attelier_workloads::preset;
 use clap::{Args, ValueEnum};
@@ -30,6 +31,8 @@ pub enum Kind {
     Designs,
     /// Workload presets.
     Workloads,
+    /// DRAM devices.
+    Devices,
     /// Published figures that can be reproduced.
     Figures,
 }
@@ -61,6 +64,7 @@ pub fn run(args: &ListArgs, common: &Common) -> Result<Verdict> {
         let title = match kind {
             Kind::Designs => "design",
             Kind::Workloads => "workload",
+            Kind::Devices => "device",
             Kind::Figures => "figure",
         };
         texts.push(table(&[(title, Left), ("what it is", Left)], cells));
@@ -88,6 +92,12 @@ fn entries(kind: Kind) -> Result<Vec<Entry>> {
                 })
                 .collect()
         }
+        Kind::Devices => Device::names()
+            .map(|name| {
+                let device = Device::builtin(name).with_context(|| format!("device `{name}`"))?;
+                Ok(entry(device.name, device.description))
+            })
+            .collect::<Result<_>>()?,
         Kind::Figures => FIGURES
             .iter()
             .map(|figure| entry(format!("{} {}", figure.paper, figure.name), figure.summary.into()))

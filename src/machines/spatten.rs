@@ -1,13 +1,19 @@
 //! SpAtten as a [`Machine`].
 
 use anyhow::{Context, Result};
-use attelier_hw::{config::Config, diagnostic::Diagnostic, record::Record, spatten::Spatten};
+use attelier_hw::{
+    config::Config,
+    diagnostic::Diagnostic,
+    record::Record,
+    spatten::{MemoryKind, Spatten},
+};
 use attelier_sim::{
     designs::spatten::{Options, simulate},
     energy::{self, Energy},
     kernel::run::Mode,
     observe::Observer,
     result::RunResult,
+    units::dram_memory,
 };
 use attelier_workloads::Workload;
 
@@ -29,7 +35,11 @@ impl Machine for Spatten {
 
     fn peak_bytes_per_s(&self) -> f64 {
         let per_cycle = f64::from(self.memory.channels) * f64::from(self.memory.transaction_bytes);
-        per_cycle * self.clock_hz as f64
+        let core = per_cycle * self.clock_hz as f64;
+        match self.memory.kind {
+            MemoryKind::Ideal => core,
+            MemoryKind::Hbm2 => core.min(dram_memory::peak_bytes_per_s(self.memory.channels)),
+        }
     }
 
     fn simulate(

@@ -22,6 +22,7 @@ fn result() -> RunResult {
             value_bytes: 256_000_000,
             reads: 24_000_000,
         },
+        dram: None,
         units: vec![
             unit("qkv_fetcher", [1_500_000, 100_000, 400_000, 24_000_000]),
             unit("qk_array", [1_996_000, 3_000, 1_000, 1_996_000]),

@@ -83,9 +83,19 @@ impl Report {
         });
         let streams = table(&[("stream", Left), ("bytes", Right), ("share", Right)], rows);
         let rate = t.bytes_per_s.map_or("-".to_owned(), |rate| with_prefix(rate, "B/s"));
+        let dram = &self.dram;
+        let rows = match (dram.activates, dram.refreshes) {
+            (Some(activates), Some(refreshes)) => format!(
+                "  {} of the reads found their row open; {} rows opened, {} refreshes\n",
+                percent(dram.row_hit_rate),
+                grouped(activates),
+                grouped(refreshes),
+            ),
+            _ => String::new(),
+        };
         format!(
-            "Memory traffic\n{streams}  {} reads; {rate} = {} of {}\n",
-            grouped(self.dram.reads),
+            "Memory traffic\n{streams}  {} reads; {rate} = {} of {}\n{rows}",
+            grouped(dram.reads),
             percent(t.utilisation),
             with_prefix(t.peak_bytes_per_s, "B/s"),
         )

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use bitwidth_converter::BitwidthConverter;
 pub use controller::Controller;
 pub use line_sram::LineSram;
-pub use memory::Memory;
+pub use memory::{Memory, MemoryKind};
 pub use pv_array::PvArray;
 pub use qk_array::QkArray;
 pub use qkv_fetcher::QkvFetcher;
@@ -48,7 +48,7 @@ pub struct Spatten {
     pub datapath_bits: u32,
     /// Admission and ordering of work.
     pub controller: Controller,
-    /// Off-chip memory, ideal: fixed latency, fixed bytes per cycle.
+    /// Off-chip memory.
     pub memory: Memory,
     /// Address generation, crossbars and their FIFOs.
     pub qkv_fetcher: QkvFetcher,
@@ -154,7 +154,7 @@ impl Spatten {
     pub fn check(config: &Config) -> Result<Self, Diagnostic> {
         let raw: Raw = config.raw()?;
         let (head_dim, bits) = (raw.head_dim, raw.datapath_bits);
-        let memory = memory::check(&raw.memory);
+        let memory = memory::check(config, &raw.memory)?;
         let qk_array = qk_array::check(config, &raw.qk_array, head_dim)?;
         let pv_array = pv_array::check(config, &raw.pv_array, head_dim, &qk_array)?;
         let key = ("key_sram", &raw.key_sram);

@@ -19,8 +19,8 @@ use crate::trace::CommandSink;
 /// Memory cycles per core cycle, as a fraction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockRatio {
-    memory: u32,
-    core: u32,
+    memory: u64,
+    core: u64,
 }
 
 impl ClockRatio {
@@ -28,7 +28,7 @@ impl ClockRatio {
     ///
     /// # Errors
     /// One of them is zero.
-    pub fn new(memory: u32, core: u32) -> Result<ClockRatio, TableError> {
+    pub fn new(memory: u64, core: u64) -> Result<ClockRatio, TableError> {
         if memory == 0 || core == 0 {
             return Err(TableError::Controller {
                 field: "clock ratio",
@@ -36,12 +36,27 @@ impl ClockRatio {
                 expected: "two positive numbers",
             });
         }
-        Ok(ClockRatio { memory, core })
+        let (mut common, mut rest) = (memory, core);
+        while rest != 0 {
+            (common, rest) = (rest, common % rest);
+        }
+        Ok(ClockRatio { memory: memory / common, core: core / common })
+    }
+
+    /// A memory with this clock period [ps] beside a core with this clock [Hz].
+    ///
+    /// # Errors
+    /// One of them is zero, or their product is not below 2^64.
+    pub fn of_clocks(tck_ps: u64, core_hz: u64) -> Result<ClockRatio, TableError> {
+        ClockRatio::new(1_000_000_000_000, tck_ps.checked_mul(core_hz).unwrap_or(0))
     }
 
     /// Memory cycle that has begun when core cycle `core` begins.
     #[must_use]
     pub fn memory_cycle(self, core: u64) -> u64 {
+        if self.memory == self.core {
+            return core;
+        }
         let cycle = u128::from(core) * u128::from(self.memory) / u128::from(self.core);
         u64::try_from(cycle).unwrap_or(u64::MAX)
     }
@@ -49,6 +64,9 @@ impl ClockRatio {
     /// First core cycle at whose begin memory cycle `memory` has begun.
     #[must_use]
     pub fn core_cycle(self, memory: u64) -> u64 {
+        if self.memory == self.core {
+            return memory;
+        }
         let cycle = (u128::from(memory) * u128::from(self.core)).div_ceil(u128::from(self.memory));
         u64::try_from(cycle).unwrap_or(u64::MAX)
     }

@@ -70,7 +70,7 @@ fn a_slower_core_sees_the_same_memory_time() {
         // ACT at 0, its second cycle, tRCD, tCL, tBL: 31 memory cycles.
         let t = |name: &str| device.timing.get(name);
         let latency = 1 + t("tRCDRD") + t("tCL") + t("tBL");
-        assert_eq!(ready, Some(((latency * slow as u64).div_ceil(fast as u64), 42)));
+        assert_eq!(ready, Some(((latency * slow).div_ceil(fast), 42)));
     }
 }
 

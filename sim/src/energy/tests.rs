@@ -19,6 +19,7 @@ fn result() -> RunResult {
             value_bytes: 15_000,
             reads: 1_250,
         },
+        dram: None,
         units: vec![
             unit("qk_array", 100, 100),
             unit("softmax", 180, 200),
@@ -40,6 +41,20 @@ fn machine() -> Spatten {
 #[track_caller]
 fn close(ours: f64, expected: f64) {
     assert!((ours - expected).abs() <= 1e-9 * expected.abs(), "{ours} instead of {expected}");
+}
+
+/// Counted activations are charged on their own, and the cost per bit then holds none.
+#[test]
+fn counted_activations_replace_the_average() {
+    let dram = crate::result::DramCounts { activates: 50, requests: 1_250, ..Default::default() };
+    let counted = spatten(&machine(), &RunResult { dram: Some(dram), ..result() });
+    let average = spatten(&machine(), &result());
+    close(counted.term("dram") * 1e12, 40_000.0 * 8.0 * 3.48);
+    close(counted.term("dram_activate") * 1e12, 50.0 * 909.0);
+    let without =
+        |energy: &Energy| energy.total() - energy.term("dram") - energy.term("dram_activate");
+    close(without(&counted), without(&average));
+    assert!(counted.notes[0].contains("909 pJ per row opened"), "{:?}", counted.notes);
 }
 
 /// Worked by hand from the printed constants. The memories of a buffer hold 196608 / 24 = 8192

@@ -1,6 +1,7 @@
 //! What the fetcher needs of a memory, and the ideal one.
 
 use crate::kernel::{FOREVER, clock::Cycle, snapshot::Snapshot};
+use crate::result::DramCounts;
 
 /// Transactions of one fetcher row: bit `l` stands for lane `l`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,11 @@ pub trait Memory {
     fn quiet(&self, now: Cycle) -> u64;
     /// Whether no transaction is outstanding.
     fn is_idle(&self) -> bool;
+    /// Ends the run with cycle `end`; returns what the DRAM did, if the memory models one.
+    fn finish(&mut self, end: Cycle) -> Option<DramCounts> {
+        let _ = end;
+        None
+    }
     /// Writes the state; rows count from `first_row`. A memory whose timing depends on more than
     /// channels and cycles is irregular.
     fn snapshot(&self, first_row: u64, to: &mut Snapshot) {

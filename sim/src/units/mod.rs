@@ -3,6 +3,7 @@
 use crate::kernel::snapshot::Snapshot;
 
 pub mod bitwidth_converter;
+pub mod dram_memory;
 pub mod importance;
 pub mod lfsr;
 pub mod line_sram;

@@ -11,7 +11,7 @@ mod machine;
 mod plan;
 mod values;
 
-use attelier_hw::spatten::Spatten as Params;
+use attelier_hw::spatten::{MemoryKind, Spatten as Params};
 use attelier_workloads::request::{Phase, Request};
 
 pub use error::{PlanError, SimError};
@@ -19,9 +19,11 @@ pub use machine::{SpattenMachine, UNITS};
 pub use plan::{Job, MAX_COUNT, VECTOR_GRANULE, plan};
 pub use values::{SCORE_DEVIATION, SeededValues};
 
+use crate::kernel::clock::Cycle;
 use crate::kernel::run::{Mode, run};
 use crate::observe::Observer;
 use crate::result::RunResult;
+use crate::units::dram_memory::DramMemory;
 use crate::units::memory::{IdealMemory, Memory};
 
 /// How to run.
@@ -35,7 +37,7 @@ pub struct Options {
     pub order: Option<[usize; UNITS]>,
 }
 
-/// Simulates `requests` on the machine `params` with ideal memory.
+/// Simulates `requests` on the machine `params` with the memory that it names.
 ///
 /// # Errors
 /// [`SimError::Plan`] if the workload does not fit the machine.
@@ -45,8 +47,15 @@ pub fn simulate(
     options: Options,
     observer: &mut dyn Observer,
 ) -> Result<RunResult, SimError> {
-    let memory = IdealMemory::new(params.memory.channels, params.memory.latency_cycles);
-    simulate_with(params, requests, memory, options, observer)
+    match params.memory.kind {
+        MemoryKind::Ideal => {
+            let memory = IdealMemory::new(params.memory.channels, params.memory.latency_cycles);
+            simulate_with(params, requests, memory, options, observer)
+        }
+        MemoryKind::Hbm2 => {
+            simulate_with(params, requests, DramMemory::new(params), options, observer)
+        }
+    }
 }
 
 /// Simulates with any memory.
@@ -98,12 +107,14 @@ pub fn simulate_with<M: Memory>(
         state: format!("{:?}", machine.activities().map(|a| (a.name(), a.state()))),
     })?;
     observer.end(cycles);
+    let dram = machine.fetcher.memory_mut().finish(Cycle(cycles));
     Ok(RunResult {
         cycles,
         clock_hz: params.clock_hz,
         ops_executed: requests.iter().map(executed_ops).sum(),
         ops_dense: dense_ops(requests),
         traffic: machine.fetcher.traffic,
+        dram,
         admission: machine.controller.waits.report(),
         units: machine.activities().iter().map(|activity| activity.report()).collect(),
         notes: notes(params, requests, &jobs, &machine),
@@ -187,6 +198,15 @@ fn notes<M: Memory>(
         );
     }
     notes.push("outputs leave on a port; they are not written to DRAM".into());
-    notes.push("memory: ideal (fixed latency, one transaction per channel and cycle)".into());
+    notes.push(match params.memory.kind {
+        MemoryKind::Ideal => {
+            "memory: ideal (fixed latency, one transaction per channel and cycle)".into()
+        }
+        MemoryKind::Hbm2 => format!(
+            "memory: HBM2, command by command (FR-FCFS, open page, per-bank refresh), behind a \
+             front end of {} cycles",
+            params.memory.front_end_cycles
+        ),
+    });
     notes
 }

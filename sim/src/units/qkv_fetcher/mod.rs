@@ -107,6 +107,11 @@ impl<M: Memory> QkvFetcher<M> {
         &self.memory
     }
 
+    /// The memory, to end a run.
+    pub fn memory_mut(&mut self) -> &mut M {
+        &mut self.memory
+    }
+
     /// Whether nothing is queued, outstanding or buffered.
     pub fn is_idle(&self) -> bool {
         self.rows.is_empty()
