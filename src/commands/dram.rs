@@ -49,8 +49,11 @@ struct Summary {
 
 /// Runs the command.
 pub fn run(args: &DramArgs, common: &Common) -> Result<Verdict> {
-    let paths = [Some(&args.output), args.completions.as_ref(), common.json.as_ref()];
-    output::check_distinct(paths.into_iter().flatten().map(PathBuf::as_path))?;
+    let parts = ["params.json", "requests.csv", "requests.csv.gz"].map(|name| args.case.join(name));
+    output::check_paths(
+        &[Some(&args.output), args.completions.as_deref(), common.json.as_deref()],
+        &parts.each_ref().map(|path| Some(path.as_path())),
+    )?;
     let mut commands = OutputFile::create(&args.output)?;
     let mut completions = args.completions.as_deref().map(OutputFile::create).transpose()?;
     let json = common.json.as_deref().map(OutputFile::create).transpose()?;
