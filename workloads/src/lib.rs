@@ -7,12 +7,14 @@
 //! * [`spatten_csv`]: importer for the csv traces released with SpAtten.
 //! * [`preset`]: named workloads generated from published facts.
 //! * [`Summary`]: what a workload amounts to.
+//! * [`draw`]: seeded draws, functions of their key alone.
 //! * [`mod@file`]: the only module that touches the file system.
 //!
 //! Nothing here knows a machine. Every reader works in bounded memory and answers malformed input
 //! with an error that names the place; see [`TraceError`].
 
 mod check;
+pub mod draw;
 pub mod error;
 pub mod file;
 mod lines;

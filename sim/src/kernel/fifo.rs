@@ -53,11 +53,6 @@ impl<T> Fifo<T> {
         self.items.is_empty()
     }
 
-    /// Visible items, oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.items.iter()
-    }
-
     /// Writes the state between two cycles; `item` writes an item.
     pub fn snapshot(&self, to: &mut Snapshot, item: impl Fn(&T, &mut Snapshot)) {
         to.length(self.items.len());

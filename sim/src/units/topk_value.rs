@@ -115,8 +115,6 @@ enum FilterDid {
 pub struct TopKValue {
     /// Counters; a beat is one row taken.
     pub activity: Activity,
-    /// Quick-select cycles so far.
-    pub run_cycles: u64,
     entering: Option<(Fill, Route)>,
     filled: VecDeque<Fill>,
     run: Option<Run>,
@@ -131,7 +129,6 @@ impl Default for TopKValue {
     fn default() -> Self {
         Self {
             activity: Activity::new("topk_value"),
-            run_cycles: 0,
             entering: None,
             filled: VecDeque::new(),
             run: None,
@@ -207,7 +204,6 @@ impl TopKValue {
         }
         if run_free && let Some(fill) = self.filled.pop_front() {
             let selection = selector.select(fill.pass);
-            self.run_cycles += selection.cycles;
             let until = now + selection.cycles.max(1);
             self.run = Some(Run { fill, start: now, until, selection });
             self.changed = true;

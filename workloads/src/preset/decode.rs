@@ -5,7 +5,8 @@ use serde::Deserialize;
 use super::knobs::within;
 use super::schedule::{Common, Importance, Step, requests};
 use super::spec::{Model, Note, StoredWidths, assumptions, parse, sources};
-use super::{Entry, Knobs, Preset, PresetError, Variant, draw};
+use super::{Entry, Knobs, Preset, PresetError, Variant};
+use crate::draw;
 use crate::{Phase, Widths, Workload};
 
 #[derive(Debug, Clone, Deserialize)]

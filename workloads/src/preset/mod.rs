@@ -6,7 +6,6 @@
 //! benchmark is an entry in a file; a new file is one line in this module.
 
 mod decode;
-mod draw;
 mod knobs;
 mod prefill;
 mod schedule;

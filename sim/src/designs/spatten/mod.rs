@@ -12,7 +12,7 @@ mod plan;
 mod values;
 
 use attelier_hw::spatten::{MemoryKind, Spatten as Params};
-use attelier_workloads::request::{Phase, Request};
+use attelier_workloads::request::Request;
 
 pub use error::{PlanError, SimError};
 pub use machine::{SpattenMachine, UNITS};
@@ -130,9 +130,7 @@ fn label(request: &Request, heads: u8, what: &str) -> String {
 /// Operations of the kept keys and values: one multiply-accumulate is two. A recomputation after
 /// an LSB refetch does not count.
 pub fn executed_ops(request: &Request) -> u64 {
-    2 * u64::from(request.head_dim)
-        * u64::from(request.queries)
-        * (u64::from(request.keys) + u64::from(request.values))
+    2 * request.macs().expect("a planned request has bounded counts")
 }
 
 /// Operations of the same layers with every head, query, key and value.
@@ -146,12 +144,8 @@ pub fn dense_ops(requests: &[Request]) -> u64 {
             continue;
         }
         last = Some(layer);
-        let tokens = u64::from(request.sentence_length);
-        let queries = match request.phase {
-            Phase::Decode => u64::from(request.queries),
-            Phase::Prefill => tokens,
-        };
-        ops += 2 * heads * u64::from(request.head_dim) * queries * 2 * tokens;
+        let head = request.dense_macs().expect("a planned request has bounded counts");
+        ops += 2 * heads * head;
     }
     ops
 }

@@ -5,6 +5,7 @@
 //! distribution, quantised to the datapath's unsigned fixed point, so that ties are as frequent as
 //! in the hardware.
 
+use attelier_workloads::draw::split_mix;
 use rand::Rng;
 use rand_pcg::Pcg64Mcg;
 use statrs::distribution::{ContinuousCDF, Normal};
@@ -34,12 +35,14 @@ impl SeededValues {
     }
 
     fn stream(&self, key: u64) -> Pcg64Mcg {
-        Pcg64Mcg::new(u128::from(mix(self.seed)) << 64 | u128::from(mix(key ^ self.seed)))
+        Pcg64Mcg::new(
+            u128::from(split_mix(self.seed)) << 64 | u128::from(split_mix(key ^ self.seed)),
+        )
     }
 
     /// A start value for the pivot generator.
     pub fn pivot_seed(&self) -> u16 {
-        (mix(self.seed) >> 48) as u16
+        (split_mix(self.seed) >> 48) as u16
     }
 
     /// Importance of `n` tokens.
@@ -64,14 +67,6 @@ impl SeededValues {
         }
         row
     }
-}
-
-/// The finaliser of SplitMix64: spreads keys that differ in few bits.
-fn mix(key: u64) -> u64 {
-    let mut z = key.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

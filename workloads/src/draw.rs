@@ -3,7 +3,7 @@
 /// A number from 0 (included) to 1 (excluded) that is a pure function of the seed and the place.
 ///
 /// Each coordinate is absorbed by one step of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
-pub(super) fn uniform(seed: u64, iteration: u32, layer: u32, head: u32) -> f64 {
+pub fn uniform(seed: u64, iteration: u32, layer: u32, head: u32) -> f64 {
     let mut state = split_mix(seed);
     for coordinate in [iteration, layer, head] {
         state = split_mix(state ^ u64::from(coordinate));
@@ -12,7 +12,8 @@ pub(super) fn uniform(seed: u64, iteration: u32, layer: u32, head: u32) -> f64 {
     (state >> 11) as f64 / (1u64 << 53) as f64
 }
 
-fn split_mix(state: u64) -> u64 {
+/// One step of SplitMix64: spreads keys that differ in few bits.
+pub fn split_mix(state: u64) -> u64 {
     let mut z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
