@@ -17,6 +17,9 @@ pub struct Controller {
     /// Whether decode keys wider than the 8 stored MSBs are computed twice, as the released harness
     /// does; otherwise both planes are fetched first and computed once.
     pub recompute_wide_keys: bool,
+    /// Whether values wider than 8 bits lose their lower bits in storage, as in the released harness;
+    /// otherwise they are stored at the width of the data path.
+    pub truncate_wide_values: bool,
     /// Whether queries are read from DRAM (the paper) or arrive on a port (the released RTL).
     pub query_from_dram: bool,
 }
@@ -28,6 +31,7 @@ pub(super) struct Raw {
     jobs_in_flight: u32,
     cascade_dependency: bool,
     recompute_wide_keys: bool,
+    truncate_wide_values: bool,
     query_from_dram: bool,
 }
 
@@ -35,6 +39,7 @@ pub(super) const FIELDS: &[Field] = &[
     Field::count("jobs_in_flight", "jobs", 1, 1 << 10),
     Field::flag("cascade_dependency"),
     Field::flag("recompute_wide_keys"),
+    Field::flag("truncate_wide_values"),
     Field::flag("query_from_dram"),
 ];
 
@@ -43,6 +48,7 @@ pub(super) fn check(raw: &Raw) -> Controller {
         jobs_in_flight: raw.jobs_in_flight,
         cascade_dependency: raw.cascade_dependency,
         recompute_wide_keys: raw.recompute_wide_keys,
+        truncate_wide_values: raw.truncate_wide_values,
         query_from_dram: raw.query_from_dram,
     }
 }

@@ -6,6 +6,7 @@
 
 mod bitwidth_converter;
 mod controller;
+pub mod formats;
 mod line_sram;
 mod memory;
 mod pv_array;

@@ -95,7 +95,7 @@ impl QuantDecision {
         &mut self,
         now: Cycle,
         probabilities: &mut Stream<Pass>,
-        rule: impl Fn(Pass) -> Rule,
+        rule: impl FnOnce(Pass) -> Rule,
         rows: &mut Stream<Pass>,
         verdicts: &mut Fifo<Verdict>,
     ) {
@@ -142,7 +142,7 @@ impl QuantDecision {
         &mut self,
         now: Cycle,
         probabilities: &mut Stream<Pass>,
-        rule: impl Fn(Pass) -> Rule,
+        rule: impl FnOnce(Pass) -> Rule,
         verdicts: &mut Fifo<Verdict>,
     ) {
         let (pass, left) = probabilities.front().expect("a visible row has a header");

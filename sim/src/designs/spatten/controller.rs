@@ -32,6 +32,8 @@ struct Progress {
     key_slot: u64,
     value_slot: Option<u64>,
     values_asked: bool,
+    /// Heads whose key LSBs have been asked for.
+    lsb_asked: [bool; 2],
     undecided: u32,
     unfinished: u32,
 }
@@ -354,12 +356,14 @@ impl Controller {
         self.retries.iter().for_each(|order| order.snapshot(keys.first_slot(), queries, to));
         to.length(self.progress.len());
         for (&job, progress) in &self.progress {
-            let Progress { key_slot, value_slot, values_asked, undecided, unfinished } = progress;
+            let Progress { key_slot, value_slot, values_asked, lsb_asked, undecided, unfinished } =
+                progress;
             to.job(job);
             // A released key slot can be gone; nobody reads it any more.
             to.put(if *undecided > 0 { key_slot - keys.first_slot() } else { 0 });
             to.put(value_slot.map_or(u64::MAX, |slot| slot - values.first_slot()));
             to.put(*values_asked);
+            lsb_asked.iter().for_each(|&asked| to.put(asked));
             to.put(*undecided);
             to.put(*unfinished);
         }
@@ -382,8 +386,11 @@ impl Controller {
         }
         self.recomputed += 1;
         let slot = progress.key_slot;
-        ports.keys.expect(slot, job.key_vectors.div_ceil(self.keys_per_line));
-        ports.fetcher.command(lsb_command(id, job, head, slot, self.keys_per_line));
+        // The first flat query of a head brings them, later ones find them in the buffer.
+        if !std::mem::replace(&mut progress.lsb_asked[usize::from(head)], true) {
+            ports.keys.expect(slot, job.key_vectors.div_ceil(self.keys_per_line));
+            ports.fetcher.command(lsb_command(id, job, head, slot, self.keys_per_line));
+        }
         let pass = Pass { attempt: 1, ..verdict.pass };
         let rows = job.key_rows;
         self.retries.push_back(QkOrder { pass, slot, needs_lsb: true, rows, query_ticket: 0 });
@@ -516,6 +523,7 @@ impl Controller {
                 key_slot: slot,
                 value_slot: self.reserves_values.then(|| ports.values.allocate(job.value_lines)),
                 values_asked: false,
+                lsb_asked: [false; 2],
                 undecided: passes,
                 unfinished: passes,
             },
@@ -576,7 +584,7 @@ impl Controller {
                 vectors: 1,
                 vectors_per_group: 1,
                 lines_per_group: 1,
-                indices: Indices::From(at % job.queries),
+                indices: Indices::From(job.query_index(at % job.queries)),
             });
         }
         ports.links.orders.push(QkOrder {

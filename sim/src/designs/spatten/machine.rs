@@ -6,8 +6,8 @@ use attelier_hw::spatten::Spatten as Params;
 use attelier_workloads::request::{Phase, Request};
 
 use super::controller::{Controller, Links, Ports, Waits};
-use super::plan::{Job, key, runs};
-use super::values::SeededValues;
+use super::plan::{Decision, Job, runs};
+use super::values::{PassId, Probabilities};
 use crate::kernel::FOREVER;
 use crate::kernel::activity::{Activity, Counts, EventLog};
 use crate::kernel::clock::Cycle;
@@ -38,8 +38,9 @@ pub const UNITS: usize = 8;
 const REGISTER_DEPTH: u32 = 2;
 
 /// The machine.
-pub struct SpattenMachine<'a, M> {
+pub struct SpattenMachine<'a, M, V> {
     pub(super) jobs: &'a [Job],
+    pub(super) requests: &'a [Request],
     pub(super) controller: Controller,
     pub(super) fetcher: QkvFetcher<M>,
     keys: LineSram,
@@ -61,7 +62,7 @@ pub struct SpattenMachine<'a, M> {
     links: Links,
     accumulated: u64,
     staged_accumulated: u64,
-    selector: EngineSelector<'a>,
+    selector: EngineSelector<'a, V>,
     selected_now: Option<(u32, Arc<[u32]>)>,
     /// Spans and state changes since they were last taken.
     pub log: EventLog,
@@ -90,12 +91,18 @@ fn value_source(jobs: &[Job], controller: &Controller, job: u32) -> Option<Sourc
     Some(Source { slot, all_rows: in_place.then_some(job.key_rows) })
 }
 
+/// What a pass of the machine is to those who know values.
+fn pass_id(jobs: &[Job], pass: Pass) -> PassId {
+    let Pass { job, head, attempt, query } = pass;
+    let with_lsb = attempt > 0 || jobs[job as usize].eager_lsb;
+    PassId { job, head, query, with_lsb }
+}
+
 /// Runs the local-value selection of passes on their values.
-struct EngineSelector<'a> {
+struct EngineSelector<'a, V> {
     params: &'a Params,
     jobs: &'a [Job],
-    requests: &'a [Request],
-    seeded: &'a SeededValues,
+    values: V,
     lfsr: Lfsr,
     /// Survivors of the job, if its other head was selected before.
     taken_over: Option<Arc<[u32]>>,
@@ -103,7 +110,7 @@ struct EngineSelector<'a> {
     found: Option<(u32, Arc<[u32]>)>,
 }
 
-impl Selector for EngineSelector<'_> {
+impl<V: Probabilities> Selector for EngineSelector<'_, V> {
     fn route(&self, pass: Pass) -> Route {
         if self.jobs[pass.job as usize].prunes_values { Route::Through } else { Route::Around }
     }
@@ -112,23 +119,21 @@ impl Selector for EngineSelector<'_> {
         let job = &self.jobs[pass.job as usize];
         let engine = &self.params.topk_value;
         let lanes = self.params.softmax.lanes;
+        let id = pass_id(self.jobs, pass);
         if let Some(kept) = &self.taken_over {
+            self.values.keep(id, kept);
             return Selection::packed(0, kept, job.keys, lanes);
         }
-        let request = &self.requests[job.request as usize + usize::from(pass.head)];
-        let values = self.seeded.probabilities(
-            key(request, 3) ^ u64::from(pass.query) << 40,
-            job.keys as usize,
-            self.params.datapath_bits,
-        );
+        let row = self.values.row(id);
         let found = quick_select(
-            &values,
+            row,
             job.values as usize,
             engine.parallelism as usize,
             engine.round_overhead_cycles,
             &mut self.lfsr,
         );
-        let kept: Arc<[u32]> = filter(&values, &found, lanes.min(64) as usize).into();
+        let kept: Arc<[u32]> = filter(row, &found, lanes.min(64) as usize).into();
+        self.values.keep(id, &kept);
         let selection = match job.phase {
             Phase::Decode => Selection::packed(found.cycles, &kept, job.keys, lanes),
             Phase::Prefill => Selection::in_place(found.cycles, &kept, job.keys, lanes),
@@ -140,19 +145,21 @@ impl Selector for EngineSelector<'_> {
     }
 }
 
-impl<'a, M: Memory> SpattenMachine<'a, M> {
-    /// A machine with `params` that has `jobs` to do on `memory`.
+impl<'a, M: Memory, V: Probabilities> SpattenMachine<'a, M, V> {
+    /// A machine with `params` that has `jobs` to do on `memory`, with `values`. `pivot_seed` starts
+    /// the pivot generator of the local-value engine.
     pub fn new(
         params: &'a Params,
         requests: &'a [Request],
         jobs: &'a [Job],
-        seeded: &'a SeededValues,
+        (values, pivot_seed): (V, u16),
         memory: M,
     ) -> Self {
         let converter = BitwidthConverter::new(&params.bitwidth_converter);
         let softmax_out = params.softmax.divide_cycles + params.softmax.quantise_cycles;
         Self {
             jobs,
+            requests,
             controller: Controller::new(&params.controller, params.qk_array.keys_per_line, jobs),
             fetcher: QkvFetcher::new(&params.qkv_fetcher, &params.memory, converter, memory),
             keys: LineSram::new(params.key_sram.lines),
@@ -177,9 +184,8 @@ impl<'a, M: Memory> SpattenMachine<'a, M> {
             selector: EngineSelector {
                 params,
                 jobs,
-                requests,
-                seeded,
-                lfsr: Lfsr::new(seeded.pivot_seed().rotate_left(5)),
+                values,
+                lfsr: Lfsr::new(pivot_seed.rotate_left(5)),
                 taken_over: None,
                 found: None,
             },
@@ -190,6 +196,11 @@ impl<'a, M: Memory> SpattenMachine<'a, M> {
             runs: runs(jobs),
             run: (0, 0),
         }
+    }
+
+    /// Gives the values back.
+    pub fn into_values(self) -> V {
+        self.selector.values
     }
 
     /// Changes the order in which units are evaluated within a cycle.
@@ -241,9 +252,17 @@ impl<'a, M: Memory> SpattenMachine<'a, M> {
                 self.softmax.tick(now, scores, out, &mut self.log);
             }
             4 => {
-                let rule = |pass: Pass| match pass.attempt {
-                    0 => jobs[pass.job as usize].rules[usize::from(pass.head)],
-                    _ => Rule::Accept,
+                let values = &mut self.selector.values;
+                let rule = |pass: Pass| {
+                    let decision = jobs[pass.job as usize].decisions[usize::from(pass.head)];
+                    match decision {
+                        _ if pass.attempt > 0 => Rule::Accept,
+                        Decision::Accept => Rule::Accept,
+                        Decision::Told { is_flat } => Rule::Compare { needs_lsb: is_flat },
+                        Decision::Compared => {
+                            Rule::Compare { needs_lsb: values.is_flat(pass_id(jobs, pass)) }
+                        }
+                    }
                 };
                 let (input, verdicts) = (&mut self.probabilities, &mut self.links.verdicts);
                 self.quant_decision.tick(now, input, rule, &mut self.rows, verdicts);
@@ -256,6 +275,7 @@ impl<'a, M: Memory> SpattenMachine<'a, M> {
                 let done =
                     self.pv_array.tick(now, rows, &self.values, source, finished, &mut self.log);
                 if let Some(pass) = done {
+                    self.selector.values.finish(pass_id(jobs, pass));
                     self.head_importance.see(pass.job_id());
                 }
             }
@@ -279,7 +299,7 @@ impl<'a, M: Memory> SpattenMachine<'a, M> {
             self.selected_now = Some((job, kept));
         }
         if let (true, Some((pass, left))) = (self.topk_value.took(), front) {
-            let request = &self.selector.requests[self.jobs[pass.job as usize].request as usize];
+            let request = &self.requests[self.jobs[pass.job as usize].request as usize];
             if request.accumulate_importance {
                 self.token_importance.see(pass.job_id());
             }
@@ -359,7 +379,7 @@ impl<'a, M: Memory> SpattenMachine<'a, M> {
     }
 }
 
-impl<M: Memory> Machine for SpattenMachine<'_, M> {
+impl<M: Memory, V: Probabilities> Machine for SpattenMachine<'_, M, V> {
     fn tick(&mut self, now: Cycle) {
         self.begin();
         for unit in self.order {
@@ -469,7 +489,7 @@ impl<M: Memory> Machine for SpattenMachine<'_, M> {
     }
 }
 
-impl<M: Memory> SpattenMachine<'_, M> {
+impl<M: Memory, V: Probabilities> SpattenMachine<'_, M, V> {
     fn snapshot(&self, to: &mut Snapshot) {
         let (keys, values) = (&self.keys, &self.values);
         self.controller.snapshot((keys, values), (self.queries, self.accumulated), to);

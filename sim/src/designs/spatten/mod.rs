@@ -9,6 +9,7 @@ mod controller;
 mod error;
 mod machine;
 mod plan;
+mod storage;
 mod values;
 
 use attelier_hw::spatten::{MemoryKind, Spatten as Params};
@@ -17,7 +18,7 @@ use attelier_workloads::request::Request;
 pub use error::{PlanError, SimError};
 pub use machine::{SpattenMachine, UNITS};
 pub use plan::{Job, MAX_COUNT, VECTOR_GRANULE, plan};
-pub use values::{SCORE_DEVIATION, SeededValues};
+pub use values::SCORE_DEVIATION;
 
 use crate::kernel::clock::Cycle;
 use crate::kernel::run::{Mode, run};
@@ -25,6 +26,7 @@ use crate::observe::Observer;
 use crate::result::RunResult;
 use crate::units::dram_memory::DramMemory;
 use crate::units::memory::{IdealMemory, Memory};
+use values::{Importance, Probabilities, SeededRows, SeededValues};
 
 /// How to run.
 #[derive(Debug, Clone, Copy, Default)]
@@ -71,7 +73,34 @@ pub fn simulate_with<M: Memory>(
 ) -> Result<RunResult, SimError> {
     let seeded = SeededValues::new(options.seed);
     let jobs = plan(params, requests, &seeded)?;
-    let mut machine = SpattenMachine::new(params, requests, &jobs, &seeded, memory);
+    let rows = SeededRows::new(&seeded, &jobs, requests, params.datapath_bits);
+    let values = (rows, seeded.pivot_seed());
+    let machine = SpattenMachine::new(params, requests, &jobs, values, memory);
+    let (mut result, _) = drive(params, machine, options, observer)?;
+    if jobs.iter().any(|job| job.prunes_values || job.barrier.is_some()) {
+        result.notes.push(format!(
+            "values: only the counts of the workload are used; token importance is drawn uniformly \
+             and probabilities from normal scores (deviation {SCORE_DEVIATION}), both seeded"
+        ));
+    }
+    if requests.iter().any(|request| request.requant_threshold.is_some()) {
+        result.notes.push(
+            "progressive quantization: which heads need their LSBs is told by the workload, not \
+             found by comparing probabilities with the threshold"
+                .into(),
+        );
+    }
+    Ok(result)
+}
+
+/// Runs a machine to its end.
+fn drive<M: Memory, V: Probabilities>(
+    params: &Params,
+    mut machine: SpattenMachine<'_, M, V>,
+    options: Options,
+    observer: &mut dyn Observer,
+) -> Result<(RunResult, V), SimError> {
+    let (jobs, requests) = (machine.jobs, machine.requests);
     machine.log.enabled = observer.wants_events();
     if let Some(order) = options.order {
         machine.set_order(order);
@@ -108,7 +137,7 @@ pub fn simulate_with<M: Memory>(
     })?;
     observer.end(cycles);
     let dram = machine.fetcher.memory_mut().finish(Cycle(cycles));
-    Ok(RunResult {
+    let result = RunResult {
         cycles,
         clock_hz: params.clock_hz,
         ops_executed: requests.iter().map(executed_ops).sum(),
@@ -117,8 +146,9 @@ pub fn simulate_with<M: Memory>(
         dram,
         admission: machine.controller.waits.report(),
         units: machine.activities().iter().map(|activity| activity.report()).collect(),
-        notes: notes(params, requests, &jobs, &machine),
-    })
+        notes: notes(params, requests, jobs, &machine),
+    };
+    Ok((result, machine.into_values()))
 }
 
 fn label(request: &Request, heads: u8, what: &str) -> String {
@@ -150,19 +180,13 @@ pub fn dense_ops(requests: &[Request]) -> u64 {
     ops
 }
 
-fn notes<M: Memory>(
+fn notes<M: Memory, V: Probabilities>(
     params: &Params,
     requests: &[Request],
     jobs: &[Job],
-    machine: &SpattenMachine<'_, M>,
+    machine: &SpattenMachine<'_, M, V>,
 ) -> Vec<String> {
     let mut notes = vec![];
-    if jobs.iter().any(|job| job.prunes_values || job.barrier.is_some()) {
-        notes.push(format!(
-            "values: only the counts of the workload are used; token importance is drawn uniformly \
-             and probabilities from normal scores (deviation {SCORE_DEVIATION}), both seeded"
-        ));
-    }
     if requests.iter().any(|request| request.widths.key.is_none_or(|bits| bits > 8)) {
         notes.push(if params.controller.recompute_wide_keys {
             "keys wider than 8 bits: stored as 8 MSBs and 4 LSBs and, in decode, computed twice, \
@@ -173,7 +197,11 @@ fn notes<M: Memory>(
         });
     }
     if requests.iter().any(|request| request.widths.value.is_none_or(|bits| bits > 8)) {
-        notes.push("values wider than 8 bits: stored as 8 bits, as in the released harness".into());
+        notes.push(if params.controller.truncate_wide_values {
+            "values wider than 8 bits: stored as 8 bits, as in the released harness".to_string()
+        } else {
+            format!("values wider than 8 bits: stored with {} bits", params.datapath_bits)
+        });
     }
     if jobs.iter().any(|job| job.heads == 2) {
         notes.push(
@@ -184,13 +212,6 @@ fn notes<M: Memory>(
     let passes: u64 = jobs.iter().map(|job| u64::from(job.passes())).sum();
     let again = machine.controller.recomputed;
     notes.push(format!("passes: {passes}, of which {again} were computed again with key LSBs"));
-    if requests.iter().any(|request| request.requant_threshold.is_some()) {
-        notes.push(
-            "progressive quantization: which heads need their LSBs is told by the workload, not \
-             found by comparing probabilities with the threshold"
-                .into(),
-        );
-    }
     notes.push("outputs leave on a port; they are not written to DRAM".into());
     notes.push(match params.memory.kind {
         MemoryKind::Ideal => {

@@ -1,22 +1,20 @@
 //! From attention requests to jobs: what is stored where, which vectors each fetch reads, and
 //! which selections stand between them.
 //!
-//! Storage follows the released RTL: vectors of 4, 6 or 8 bits, a multiple of 32 bytes each; 6-bit
-//! vectors of two heads share 96 bytes, so two such decode heads of one layer form one job with
-//! common keys, and the value indices of the head that is decided first serve both; a 6-bit vector
-//! that is stored alone takes 64 bytes. Wider keys are stored
-//! as 8 MSBs and 4 LSBs, wider values as 8 bits. Vector counts are rounded up to 8.
+//! Two decode heads of one layer whose 6-bit vectors are stored together ([`super::storage`]) form
+//! one job with common keys; the value indices of the head that is decided first serve both. Vector
+//! counts are rounded up to 8.
 
 use std::sync::Arc;
 
 use attelier_hw::spatten::Spatten;
-use attelier_workloads::request::{Phase, Request};
+use attelier_workloads::request::{Phase, Request, Widths};
 
 use super::error::PlanError;
-use super::values::SeededValues;
+use super::storage::{Layout, Plane, Profile, stored_bytes};
+use super::values::Importance;
 use crate::units::lfsr::Lfsr;
 use crate::units::qkv_fetcher::Indices;
-use crate::units::quant_decision::Rule;
 use crate::units::quick_select::{filter, quick_select};
 use crate::units::topk_token::TokenSelection;
 
@@ -68,8 +66,8 @@ pub struct Job {
     pub value: Plane,
     /// Vectors of a value fetch.
     pub value_vectors: u32,
-    /// Decision rule per head.
-    pub rules: [Rule; 2],
+    /// What is decided about the LSBs of the keys, per head.
+    pub decisions: [Decision; 2],
     /// Selections that must end before its keys are known.
     pub barrier: Option<Barrier>,
 }
@@ -82,15 +80,29 @@ impl Job {
             !job.prunes_values
                 && job.barrier.is_none()
                 && matches!(job.key_indices, Indices::From(0))
+                && !job.decisions.contains(&Decision::Compared)
         };
         let format = |plane: &Plane| (plane.vector_bytes, plane.fused);
         let shape = |job: &Job| {
             let counts = [job.queries, job.key_rows, job.key_lines, job.key_vectors];
             let values = [job.value_lines, job.value_vectors];
             let planes = [&job.key, &job.value, &job.query[0], &job.key_lsb[0]].map(format);
-            (job.phase, job.heads, job.eager_lsb, counts, values, planes, job.rules)
+            (job.phase, job.heads, job.eager_lsb, counts, values, planes, job.decisions)
         };
         regular(self) && regular(other) && shape(self) == shape(other)
+    }
+
+    /// Where query number `query` is stored. In prefill every surviving token is a query, and lies
+    /// where it lay before the others were pruned.
+    pub fn query_index(&self, query: u32) -> u32 {
+        match &self.key_indices {
+            Indices::List(tokens)
+                if self.phase == Phase::Prefill && tokens.len() == self.queries as usize =>
+            {
+                tokens[query as usize]
+            }
+            _ => query,
+        }
     }
 
     /// Passes without recomputation.
@@ -110,15 +122,18 @@ pub fn runs(jobs: &[Job]) -> Vec<(u32, u32)> {
     runs
 }
 
-/// Where vectors lie.
+/// Whether the passes of a head need the LSBs of its keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Plane {
-    /// Address of vector 0 [B].
-    pub base: u64,
-    /// Size of one vector, of all fused heads [B].
-    pub vector_bytes: u32,
-    /// Heads whose vectors lie together.
-    pub fused: u32,
+pub enum Decision {
+    /// No threshold: never.
+    Accept,
+    /// Every pass is compared with the threshold; the workload tells the outcome.
+    Told {
+        /// All probabilities are below the threshold.
+        is_flat: bool,
+    },
+    /// Every pass is compared with the threshold; its probabilities tell the outcome.
+    Compared,
 }
 
 /// Selections between jobs.
@@ -130,51 +145,16 @@ pub struct Barrier {
     pub heads: Option<TokenSelection>,
 }
 
-/// Stored form of a vector of some width.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Profile {
-    bits: u32,
-    fused: u32,
-    /// Bits that do not fit and are stored in a second plane.
-    wide: bool,
-}
-
-impl Profile {
-    /// The stored form of vectors of `width` bits, `None` if the datapath is narrower. Unquantised
-    /// vectors come at the width of the datapath.
-    fn of(width: Option<u32>, datapath: u32) -> Option<Self> {
-        let (bits, fused, wide) = match width.unwrap_or(datapath) {
-            width if width > datapath => return None,
-            0 => return None,
-            1..=4 => (4, 1, false),
-            5..=6 => (6, 2, false),
-            7..=8 => (8, 1, false),
-            _ => (8, 1, true),
-        };
-        Some(Self { bits, fused, wide })
-    }
-
-    /// Stored size of one vector, of all `heads` heads that share it \[B\].
-    fn vector_bytes(&self, params: &Spatten, heads: u8) -> u32 {
-        stored_bytes(params, params.head_dim * self.bits * u32::from(heads))
-    }
-}
-
-/// Bytes of `bits` bits, rounded up to whole transactions.
-fn stored_bytes(params: &Spatten, bits: u32) -> u32 {
-    bits.div_ceil(8).next_multiple_of(params.memory.transaction_bytes)
-}
-
-/// Jobs of `requests` on the machine `params`, with seeded values where the requests have none.
+/// Jobs of `requests` on the machine `params`; `importance` says which tokens survive a selection.
 ///
 /// # Errors
 /// [`PlanError`] if a request does not fit the machine.
 pub fn plan(
     params: &Spatten,
     requests: &[Request],
-    seeded: &SeededValues,
+    importance: &dyn Importance,
 ) -> Result<Vec<Job>, PlanError> {
-    let mut planner = Planner::new(params, requests, seeded)?;
+    let mut planner = Planner::new(params, requests, importance)?;
     let mut jobs = Vec::new();
     let mut at = 0;
     while at < requests.len() {
@@ -188,58 +168,18 @@ pub fn plan(
 struct Planner<'a> {
     params: &'a Spatten,
     requests: &'a [Request],
-    seeded: &'a SeededValues,
+    importance: &'a dyn Importance,
     layout: Layout,
     lfsr: Lfsr,
     /// Surviving tokens of the current iteration and their context; `None` means all.
     survivors: Option<Arc<[u32]>>,
 }
 
-/// Address map: a region of keys, key LSBs and values per layer and head, then one of queries.
-/// Every plane is a whole number of rows over all channels, so it starts at channel 0.
-struct Layout {
-    layers: u64,
-    heads: u64,
-    plane_bytes: u64,
-}
-
-impl Layout {
-    fn new(params: &Spatten, requests: &[Request]) -> Self {
-        let most = |count: fn(&Request) -> u32| requests.iter().map(count).max().unwrap_or(1);
-        let tokens = u64::from(most(|request| request.sentence_length.max(request.queries)));
-        let tokens = tokens.next_multiple_of(u64::from(params.memory.channels.max(64)));
-        let widths = |r: &Request| r.widths.query.unwrap_or(0).max(r.widths.key_lsb);
-        // The widest stored vector: a query or LSB width, 12 bits for 6 of two heads, or 8.
-        let bits = most(widths).max(16);
-        let vector_bytes = u64::from(stored_bytes(params, params.head_dim * bits));
-        Self {
-            layers: u64::from(most(|request| request.layer)) + 1,
-            heads: (u64::from(most(|request| request.head)) + 1).next_multiple_of(2),
-            plane_bytes: tokens * vector_bytes,
-        }
-    }
-
-    fn region(&self, layer: u32, head: u32) -> u64 {
-        u64::from(layer) * self.heads + u64::from(head)
-    }
-
-    /// Base addresses of key, key LSB and value planes of a head; fused heads use the first's.
-    fn planes(&self, layer: u32, head: u32) -> [u64; 3] {
-        let region = self.region(layer, head) * 3;
-        [0, 1, 2].map(|plane| (region + plane) * self.plane_bytes)
-    }
-
-    /// Base address of the queries of a head.
-    fn queries(&self, layer: u32, head: u32) -> u64 {
-        (self.layers * self.heads * 3 + self.region(layer, head)) * self.plane_bytes
-    }
-}
-
 impl<'a> Planner<'a> {
     fn new(
         params: &'a Spatten,
         requests: &'a [Request],
-        seeded: &'a SeededValues,
+        importance: &'a dyn Importance,
     ) -> Result<Self, PlanError> {
         if requests.is_empty() {
             return Err(PlanError::Empty);
@@ -251,8 +191,8 @@ impl<'a> Planner<'a> {
             });
         }
         let layout = Layout::new(params, requests);
-        let lfsr = Lfsr::new(seeded.pivot_seed());
-        Ok(Self { params, requests, seeded, layout, lfsr, survivors: None })
+        let lfsr = Lfsr::new(importance.pivot_seed());
+        Ok(Self { params, requests, importance, layout, lfsr, survivors: None })
     }
 
     fn job(&mut self, at: usize, number: u32) -> Result<Job, PlanError> {
@@ -273,21 +213,24 @@ impl<'a> Planner<'a> {
         let lines =
             |vectors: u32, fused: u32| vectors.div_ceil(per_line).next_multiple_of(2) * fused;
         let [key_base, lsb_base, value_base] = self.layout.planes(request.layer, request.head);
-        let lsb_bits = if key.wide { 4 } else { request.widths.key_lsb };
+        let lsb_bits = key.lsb_bits(&request.widths);
         let lsb = |base: u64| Plane {
             base,
-            vector_bytes: stored_bytes(params, params.head_dim * lsb_bits),
+            bits: lsb_bits,
+            vector_bytes: stored_bytes(params, request.head_dim * lsb_bits),
             fused: 1,
         };
         let second_lsb = self.layout.planes(request.layer, request.head + 1)[1];
         let decode = request.phase == Phase::Decode;
         let eager_lsb = key.wide && !(decode && params.controller.recompute_wide_keys);
-        let rule = |request: &Request| match request.requant_threshold {
-            _ if key.wide && !eager_lsb => Rule::Compare { needs_lsb: true },
+        let real = self.importance.decides();
+        let decision = |request: &Request| match request.requant_threshold {
+            _ if key.wide && !eager_lsb => Decision::Told { is_flat: true },
+            Some(_) if !key.wide && real => Decision::Compared,
             threshold if !key.wide && (threshold.is_some() || request.requant) => {
-                Rule::Compare { needs_lsb: request.requant }
+                Decision::Told { is_flat: request.requant }
             }
-            _ => Rule::Accept,
+            _ => Decision::Accept,
         };
         let query_bits = request.widths.query.unwrap_or(params.datapath_bits);
         let job = Job {
@@ -297,7 +240,8 @@ impl<'a> Planner<'a> {
             queries: request.queries,
             query: [0, 1].map(|second| Plane {
                 base: self.layout.queries(request.layer, request.head + second),
-                vector_bytes: stored_bytes(params, params.head_dim * query_bits),
+                bits: query_bits,
+                vector_bytes: stored_bytes(params, request.head_dim * query_bits),
                 fused: 1,
             }),
             keys: request.keys,
@@ -305,7 +249,8 @@ impl<'a> Planner<'a> {
             key_lines: lines(key_vectors, u32::from(heads)),
             key: Plane {
                 base: key_base,
-                vector_bytes: key.vector_bytes(params, heads),
+                bits: key.bits,
+                vector_bytes: key.vector_bytes(params, request.head_dim, heads),
                 fused: u32::from(heads),
             },
             key_lsb: [lsb(lsb_base), lsb(second_lsb)],
@@ -317,11 +262,12 @@ impl<'a> Planner<'a> {
             value_lines: lines(value_vectors, u32::from(heads)),
             value: Plane {
                 base: value_base,
-                vector_bytes: value.vector_bytes(params, heads),
+                bits: value.bits,
+                vector_bytes: value.vector_bytes(params, request.head_dim, heads),
                 fused: u32::from(heads),
             },
             value_vectors,
-            rules: [rule(request), rule(&self.requests[at + usize::from(heads) - 1])],
+            decisions: [decision(request), decision(&self.requests[at + usize::from(heads) - 1])],
             barrier,
         };
         self.fits(at, &job)?;
@@ -329,7 +275,7 @@ impl<'a> Planner<'a> {
     }
 
     fn check(&self, at: usize, request: &Request) -> Result<(), PlanError> {
-        if request.head_dim != self.params.head_dim {
+        if request.head_dim > self.params.head_dim {
             return Err(PlanError::HeadDim {
                 request: at,
                 workload: request.head_dim,
@@ -348,7 +294,9 @@ impl<'a> Planner<'a> {
         if large || indices.iter().any(|&index| index > MAX_INDEX) {
             return Err(PlanError::Large { request: at });
         }
+        // One verdict per request cannot tell which of its queries are flat.
         if request.phase == Phase::Prefill
+            && !self.importance.decides()
             && (request.requant_threshold.is_some() || request.requant)
         {
             return Err(PlanError::ProgressivePrefill { request: at });
@@ -357,16 +305,16 @@ impl<'a> Planner<'a> {
     }
 
     fn profiles(&self, at: usize, request: &Request) -> Result<(Profile, Profile), PlanError> {
-        let datapath = self.params.datapath_bits;
-        let profile = |operand, width: Option<u32>| {
-            Profile::of(width, datapath).ok_or(PlanError::Width {
-                request: at,
-                operand,
-                bits: width.unwrap_or(0),
-                datapath,
-            })
+        let Widths { key, value, .. } = request.widths;
+        let refuse = |operand, width: Option<u32>| PlanError::Width {
+            request: at,
+            operand,
+            bits: width.unwrap_or(0),
+            datapath: self.params.datapath_bits,
         };
-        Ok((profile("key", request.widths.key)?, profile("value", request.widths.value)?))
+        let key = Profile::of_key(self.params, key).ok_or_else(|| refuse("key", key))?;
+        let value = Profile::of_value(self.params, value).ok_or_else(|| refuse("value", value))?;
+        Ok((key, value))
     }
 
     /// Whether request `at` and the next one share a job.
@@ -394,7 +342,7 @@ impl<'a> Planner<'a> {
             let next_iteration = request.iteration != before.iteration;
             let candidates = if next_iteration { before.sentence_length } else { before.keys };
             let kept = kept.min(candidates);
-            let importance = self.seeded.importance(key(before, 0), candidates as usize);
+            let importance = self.importance.of_tokens(at - 1, before, candidates as usize);
             let (cycles, positions) = self.select_tokens(&importance, kept);
             barrier.tokens = Some(TokenSelection { job, what: "token top-k", cycles });
             self.survivors = Some(match &self.survivors {
@@ -414,7 +362,7 @@ impl<'a> Planner<'a> {
                 .take_while(|r| (r.iteration, r.layer) == (request.iteration, request.layer))
                 .count() as u32;
             if next < heads {
-                let outputs = self.seeded.importance(key(before, 1), heads as usize);
+                let outputs = self.importance.of_heads(at - 1, before, heads as usize);
                 let (cycles, _) = self.select_tokens(&outputs, next);
                 barrier.heads = Some(TokenSelection { job, what: "head top-k", cycles });
             }
@@ -423,7 +371,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Cycles of the shared engine and the positions it keeps.
-    fn select_tokens(&mut self, importance: &[u32], kept: u32) -> (u64, Vec<u32>) {
+    fn select_tokens(&mut self, importance: &[u64], kept: u32) -> (u64, Vec<u32>) {
         let engine = &self.params.topk_token;
         let found = quick_select(
             importance,
@@ -451,7 +399,7 @@ impl<'a> Planner<'a> {
         let tokens = if pool.len() == request.keys as usize {
             pool
         } else {
-            let importance = self.seeded.importance(key(&self.requests[at], 2), pool.len());
+            let importance = self.importance.unexplained(at, request, pool.len());
             let kept = request.keys as usize;
             let found = quick_select(&importance, kept, 1, 0, &mut Lfsr::new(1));
             filter(&importance, &found, 64).iter().map(|&at| pool[at as usize]).collect()
@@ -481,7 +429,7 @@ impl<'a> Planner<'a> {
             return too_small("softmax", rows, softmax, "softmax.fifo_depth");
         }
         let decision = u64::from(params.quant_decision.fifo_depth);
-        let compares = job.rules.iter().any(|rule| *rule != Rule::Accept);
+        let compares = job.decisions.iter().any(|decision| *decision != Decision::Accept);
         if compares && rows > decision {
             return too_small("quant_decision", rows, decision, "quant_decision.fifo_depth");
         }
@@ -508,10 +456,4 @@ impl<'a> Planner<'a> {
         }
         Ok(())
     }
-}
-
-/// A key for seeded draws: unique per request and purpose.
-pub fn key(request: &Request, purpose: u64) -> u64 {
-    let head = u64::from(request.layer) << 12 | u64::from(request.head & 0xfff);
-    u64::from(request.iteration) << 34 | head << 4 | purpose
 }

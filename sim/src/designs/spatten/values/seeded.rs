@@ -6,9 +6,13 @@
 //! in the hardware.
 
 use attelier_workloads::draw::split_mix;
+use attelier_workloads::request::Request;
 use rand::Rng;
 use rand_pcg::Pcg64Mcg;
 use statrs::distribution::{ContinuousCDF, Normal};
+
+use super::{Importance, PassId, Probabilities};
+use crate::designs::spatten::plan::Job;
 
 /// Standard deviation of the scores that seeded probabilities come from.
 pub const SCORE_DEVIATION: f64 = 1.0;
@@ -40,19 +44,14 @@ impl SeededValues {
         )
     }
 
-    /// A start value for the pivot generator.
-    pub fn pivot_seed(&self) -> u16 {
-        (split_mix(self.seed) >> 48) as u16
-    }
-
     /// Importance of `n` tokens.
-    pub fn importance(&self, key: u64, n: usize) -> Vec<u32> {
+    fn importance(&self, key: u64, n: usize) -> Vec<u64> {
         let mut stream = self.stream(key);
-        (0..n).map(|_| stream.next_u32()).collect()
+        (0..n).map(|_| u64::from(stream.next_u32())).collect()
     }
 
     /// Probabilities of one row of `n` scores as unsigned fixed point of `bits` bits.
-    pub fn probabilities(&self, key: u64, n: usize, bits: u32) -> Vec<u16> {
+    fn probabilities(&self, key: u64, n: usize, bits: u32) -> Vec<u16> {
         let mut stream = self.stream(key);
         let one = (1u32 << bits) as f32;
         let scale = one / n as f32;
@@ -67,6 +66,84 @@ impl SeededValues {
         }
         row
     }
+}
+
+/// What a draw is for; part of its key.
+#[derive(Debug, Clone, Copy)]
+enum Purpose {
+    Tokens,
+    Heads,
+    Unexplained,
+    Probabilities,
+}
+
+/// A key for seeded draws: unique per request and purpose.
+fn key(request: &Request, purpose: Purpose) -> u64 {
+    let head = u64::from(request.layer) << 12 | u64::from(request.head & 0xfff);
+    u64::from(request.iteration) << 34 | head << 4 | purpose as u64
+}
+
+impl Importance for SeededValues {
+    fn decides(&self) -> bool {
+        false
+    }
+
+    fn pivot_seed(&self) -> u16 {
+        (split_mix(self.seed) >> 48) as u16
+    }
+
+    fn of_tokens(&self, _at: usize, request: &Request, n: usize) -> Vec<u64> {
+        self.importance(key(request, Purpose::Tokens), n)
+    }
+
+    fn of_heads(&self, _at: usize, request: &Request, n: usize) -> Vec<u64> {
+        self.importance(key(request, Purpose::Heads), n)
+    }
+
+    fn unexplained(&self, _at: usize, request: &Request, n: usize) -> Vec<u64> {
+        self.importance(key(request, Purpose::Unexplained), n)
+    }
+}
+
+/// Seeded probabilities of the passes of a plan.
+#[derive(Debug)]
+pub struct SeededRows<'a> {
+    seeded: &'a SeededValues,
+    jobs: &'a [Job],
+    requests: &'a [Request],
+    word_bits: u32,
+    row: Vec<u16>,
+}
+
+impl<'a> SeededRows<'a> {
+    /// Rows of words of `word_bits` bits for `jobs`, planned from `requests`.
+    pub fn new(
+        seeded: &'a SeededValues,
+        jobs: &'a [Job],
+        requests: &'a [Request],
+        word_bits: u32,
+    ) -> Self {
+        Self { seeded, jobs, requests, word_bits, row: Vec::new() }
+    }
+}
+
+impl Probabilities for SeededRows<'_> {
+    fn row(&mut self, pass: PassId) -> &[u16] {
+        let job = &self.jobs[pass.job as usize];
+        let request = &self.requests[job.request as usize + usize::from(pass.head)];
+        let key = key(request, Purpose::Probabilities) ^ u64::from(pass.query) << 40;
+        self.row = self.seeded.probabilities(key, job.keys as usize, self.word_bits);
+        &self.row
+    }
+
+    /// Never asked: a workload of counts tells which passes are flat.
+    fn is_flat(&mut self, _pass: PassId) -> bool {
+        false
+    }
+
+    fn keep(&mut self, _pass: PassId, _kept: &[u32]) {}
+
+    fn finish(&mut self, _pass: PassId) {}
 }
 
 #[cfg(test)]
