@@ -1,5 +1,7 @@
 //! Why a workload cannot run on a machine.
 
+use attelier_hw::spatten::formats::MAX_OPERAND_BITS;
+use attelier_workloads::request::Widths;
 use thiserror::Error;
 
 /// A workload and a machine that do not go together.
@@ -106,5 +108,53 @@ pub enum SimError {
         cycle: u64,
         /// State of the units.
         state: String,
+    },
+}
+
+/// Why a machine cannot compute with real operands.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum ValueError {
+    /// Widths that the storage format or the data path does not hold.
+    #[error(
+        "{operand} widths {widths:?} do not fit words of {word} bits (datapath_bits): expected keys \
+         of 4, 6 or 8 bits with 4 LSBs below them or none, or whole keys of up to 12 bits; values \
+         of 2 bits or more and queries of 2 to 16"
+    )]
+    Widths {
+        /// Query, key or value.
+        operand: &'static str,
+        /// Widths of the workload.
+        widths: Widths,
+        /// On-chip width \[bits\].
+        word: u32,
+    },
+    /// A data path whose sums would not fit the simulator's integers.
+    #[error(
+        "real operands need `datapath_bits` of at most {MAX_OPERAND_BITS}, this machine has {bits}"
+    )]
+    Datapath {
+        /// On-chip width \[bits\].
+        bits: u32,
+    },
+    /// Many causal queries at once.
+    #[error(
+        "layer {layer}: {queries} causal queries at once; the machine has no causal mask: compute \
+         the prompt elsewhere and give it one token per step"
+    )]
+    CausalPrefill {
+        /// Layer.
+        layer: usize,
+        /// Queries.
+        queries: usize,
+    },
+    /// Operands that do not continue what came before.
+    #[error("layer {layer}: {found}; expected {expected}")]
+    Order {
+        /// Layer.
+        layer: usize,
+        /// What came.
+        found: String,
+        /// What should have come.
+        expected: String,
     },
 }

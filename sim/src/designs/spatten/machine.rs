@@ -457,7 +457,7 @@ impl<M: Memory, V: Probabilities> Machine for SpattenMachine<'_, M, V> {
     fn recur(&mut self, now: Cycle) -> u64 {
         let Some(next) = self.controller.admission() else { return 0 };
         let Some(&run) = self.runs.get(next as usize) else { return 0 };
-        if self.log.enabled || run.1 - run.0 < 3 {
+        if self.log.enabled || run.1 - run.0 < 3 || !self.selector.values.repeats() {
             return 0;
         }
         let others = self.controller.oldest_job().is_none_or(|oldest| oldest < run.0);

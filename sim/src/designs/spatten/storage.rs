@@ -8,6 +8,8 @@
 use attelier_hw::spatten::Spatten;
 use attelier_workloads::request::{Request, Widths};
 
+use super::error::ValueError;
+
 /// Width of the LSB plane of keys that do not fit one plane \[bits\].
 const WIDE_LSB_BITS: u32 = 4;
 
@@ -113,5 +115,70 @@ impl Layout {
     /// Base address of the queries of a head.
     pub fn queries(&self, layer: u32, head: u32) -> u64 {
         (self.layers * self.heads * 3 + self.region(layer, head)) * self.plane_bytes
+    }
+}
+
+/// Widths of codes: as quantised, and as stored, where they may be wider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CodeBits {
+    /// Query as quantised, at most a word \[bits\].
+    pub query: u32,
+    /// Query as stored \[bits\].
+    pub query_stored: u32,
+    /// Key as quantised, LSBs included \[bits\].
+    pub key: u32,
+    /// Key as stored in both planes \[bits\].
+    pub key_stored: u32,
+    /// Key bits in the lower plane \[bits\].
+    pub key_lsb: u32,
+    /// Value as quantised \[bits\].
+    pub value: u32,
+    /// Value as stored \[bits\].
+    pub value_stored: u32,
+}
+
+impl CodeBits {
+    /// Widths of a workload without requests.
+    pub const NONE: CodeBits = CodeBits {
+        query: 0,
+        query_stored: 0,
+        key: 0,
+        key_stored: 0,
+        key_lsb: 0,
+        value: 0,
+        value_stored: 0,
+    };
+
+    /// Widths of the codes of a request.
+    ///
+    /// # Errors
+    /// [`ValueError::Widths`] if the planes do not fit into a word, or if an LSB plane would not
+    /// lie directly below its MSBs.
+    pub fn of(params: &Spatten, widths: &Widths) -> Result<Self, ValueError> {
+        let word = params.datapath_bits;
+        let bits = |width: Option<u32>| width.unwrap_or(word);
+        let (query_stored, key, value) = (bits(widths.query), bits(widths.key), bits(widths.value));
+        let refuse = |operand| ValueError::Widths { operand, widths: *widths, word };
+        let key_profile = Profile::of_key(params, widths.key).ok_or(refuse("key"))?;
+        let value_profile = Profile::of_value(params, widths.value).ok_or(refuse("value"))?;
+        let key_lsb = key_profile.lsb_bits(widths);
+        let own_lsb = if key_profile.wide { 0 } else { key_lsb };
+        let key_stored = key_profile.bits + key_lsb;
+        let gap = own_lsb > 0 && key != key_profile.bits;
+        if gap || key_stored > word || key > key_stored {
+            return Err(refuse("key"));
+        }
+        if !(2..=word).contains(&value_profile.bits) || !(2..=16).contains(&query_stored) {
+            return Err(refuse(if value_profile.bits > word { "value" } else { "query" }));
+        }
+        Ok(Self {
+            query: query_stored.min(word),
+            query_stored,
+            key: key + own_lsb,
+            key_stored,
+            key_lsb,
+            value: value.min(value_profile.bits),
+            value_stored: value_profile.bits,
+        })
     }
 }

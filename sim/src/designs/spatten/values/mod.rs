@@ -4,10 +4,12 @@
 //! probabilities when a pass gets to the unit that looks at them. [`SeededValues`] answers for
 //! workloads that carry only counts, [`OperandValues`] computes from stored operands.
 
+mod operands;
 mod seeded;
 
 use attelier_workloads::request::Request;
 
+pub use operands::{Comparison, OperandValues, RecordedImportance};
 pub use seeded::{SCORE_DEVIATION, SeededRows, SeededValues};
 
 /// One query of one request, in its first or second computation.
@@ -41,6 +43,9 @@ pub trait Importance {
 
 /// Probabilities, asked for while the machine runs.
 pub trait Probabilities {
+    /// Whether jobs that look alike do the same, so that the machine may leap over them. Real
+    /// values must all be seen.
+    fn repeats(&self) -> bool;
     /// Probabilities of the keys of a pass, unsigned fractions of one data path word.
     fn row(&mut self, pass: PassId) -> &[u16];
     /// Whether all of them are below the threshold of the request.

@@ -128,6 +128,10 @@ impl<'a> SeededRows<'a> {
 }
 
 impl Probabilities for SeededRows<'_> {
+    fn repeats(&self) -> bool {
+        true
+    }
+
     fn row(&mut self, pass: PassId) -> &[u16] {
         let job = &self.jobs[pass.job as usize];
         let request = &self.requests[job.request as usize + usize::from(pass.head)];
