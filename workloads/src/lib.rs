@@ -7,6 +7,7 @@
 //! * [`spatten_csv`]: importer for the csv traces released with SpAtten.
 //! * [`preset`]: named workloads generated from published facts.
 //! * [`Summary`]: what a workload amounts to.
+//! * [`reference`]: kernels in `f64` that say what a machine has to compute.
 //! * [`draw`]: seeded draws, functions of their key alone.
 //! * [`mod@file`]: the only module that touches the file system.
 //!
@@ -19,6 +20,7 @@ pub mod error;
 pub mod file;
 mod lines;
 pub mod preset;
+pub mod reference;
 pub mod request;
 pub mod spatten_csv;
 pub mod suggest;

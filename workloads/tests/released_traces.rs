@@ -4,22 +4,12 @@
 //! `ATTELIER_SHARED`, or `../shared` beside the repository; where they are absent the tests say so
 //! and pass, unless `ATTELIER_REQUIRE_ALL=1`.
 
-use std::path::PathBuf;
-
 use attelier_workloads::{Request, Workload, load, open};
 
+mod common;
+
 fn released(name: &str) -> Option<Workload> {
-    let shared = match std::env::var_os("ATTELIER_SHARED") {
-        Some(folder) => PathBuf::from(folder),
-        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
-    };
-    let path = shared.join("data/spatten").join(name);
-    if !path.exists() {
-        let required = std::env::var("ATTELIER_REQUIRE_ALL").is_ok_and(|value| value == "1");
-        assert!(!required, "{} is absent and ATTELIER_REQUIRE_ALL=1", path.display());
-        eprintln!("skipped: {} is absent", path.display());
-        return None;
-    }
+    let path = common::shared("data/spatten")?.join(name);
     Some(open(&path).expect("a released trace is readable"))
 }
 

@@ -1,0 +1,40 @@
+//! What the tests of this crate share: finding what is not part of the repository.
+#![allow(dead_code, reason = "each test program uses a part")]
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// A file or folder of the data that is not part of the repository: in the folder named by
+/// `ATTELIER_SHARED`, or `shared` beside the repository. Where it is absent, a skipped check.
+pub fn shared(part: &str) -> Option<PathBuf> {
+    let folder = match env::var_os("ATTELIER_SHARED") {
+        Some(folder) => PathBuf::from(folder),
+        None => repository().join("../shared"),
+    };
+    present(folder.join(part))
+}
+
+/// The Python that holds the packages of `tests/python/requirements.txt`: the one named by
+/// `ATTELIER_PYTHON`, or the virtual environment under `target`. Where it is absent, a skipped
+/// check.
+pub fn python() -> Option<PathBuf> {
+    present(match env::var_os("ATTELIER_PYTHON") {
+        Some(python) => PathBuf::from(python),
+        None => repository().join("target/python/bin/python"),
+    })
+}
+
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Prints a skipped check, or fails under `ATTELIER_REQUIRE_ALL=1`.
+fn present(path: PathBuf) -> Option<PathBuf> {
+    if path.exists() {
+        return Some(path);
+    }
+    let required = env::var("ATTELIER_REQUIRE_ALL").is_ok_and(|value| value == "1");
+    assert!(!required, "{} is absent and ATTELIER_REQUIRE_ALL=1", path.display());
+    eprintln!("skipped: {} is absent", path.display());
+    None
+}
