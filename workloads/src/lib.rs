@@ -8,6 +8,8 @@
 //! * [`preset`]: named workloads generated from published facts.
 //! * [`Summary`]: what a workload amounts to.
 //! * [`reference`]: kernels in `f64` that say what a machine has to compute.
+//! * [`pruning`]: what to prune of a model, and with how many bits to store.
+//! * [`replay`]: recorded operands in place of a model.
 //! * [`draw`]: seeded draws, functions of their key alone.
 //! * [`mod@file`]: the only module that touches the file system.
 //!
@@ -19,8 +21,11 @@ pub mod draw;
 pub mod error;
 pub mod file;
 mod lines;
+pub mod model;
 pub mod preset;
+pub mod pruning;
 pub mod reference;
+pub mod replay;
 pub mod request;
 pub mod spatten_csv;
 pub mod suggest;

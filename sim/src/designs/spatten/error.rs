@@ -96,11 +96,14 @@ pub enum PlanError {
 }
 
 /// Why a run gave no result.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Error)]
 pub enum SimError {
     /// The workload does not fit the machine.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// Its operands do not.
+    #[error(transparent)]
+    Value(#[from] ValueError),
     /// The machine stopped moving: a defect of the model.
     #[error("deadlock at cycle {cycle}: {state}")]
     Deadlock {

@@ -7,6 +7,7 @@
 
 mod controller;
 mod error;
+pub mod functional;
 mod machine;
 mod plan;
 mod storage;
@@ -15,10 +16,10 @@ mod values;
 use attelier_hw::spatten::{MemoryKind, Spatten as Params};
 use attelier_workloads::request::Request;
 
-pub use error::{PlanError, SimError};
+pub use error::{PlanError, SimError, ValueError};
 pub use machine::{SpattenMachine, UNITS};
 pub use plan::{Job, MAX_COUNT, VECTOR_GRANULE, plan};
-pub use values::SCORE_DEVIATION;
+pub use values::{Comparison, SCORE_DEVIATION};
 
 use crate::kernel::clock::Cycle;
 use crate::kernel::run::{Mode, run};
@@ -26,7 +27,10 @@ use crate::observe::Observer;
 use crate::result::RunResult;
 use crate::units::dram_memory::DramMemory;
 use crate::units::memory::{IdealMemory, Memory};
-use values::{Importance, Probabilities, SeededRows, SeededValues};
+use functional::Recording;
+use values::{
+    Importance, OperandValues, Probabilities, RecordedImportance, SeededRows, SeededValues,
+};
 
 /// How to run.
 #[derive(Debug, Clone, Copy, Default)]
@@ -91,6 +95,49 @@ pub fn simulate_with<M: Memory>(
         );
     }
     Ok(result)
+}
+
+/// Simulates what a functional run recorded, on its operands: passes are found flat, values and
+/// tokens are selected by the numbers that the machine computes from its memory.
+///
+/// # Errors
+/// As [`simulate`], and operands that the machine cannot hold.
+pub fn simulate_recording(
+    params: &Params,
+    recording: &Recording,
+    options: Options,
+    observer: &mut dyn Observer,
+) -> Result<(RunResult, Comparison), SimError> {
+    match params.memory.kind {
+        MemoryKind::Ideal => {
+            let memory = IdealMemory::new(params.memory.channels, params.memory.latency_cycles);
+            simulate_recording_with(params, recording, memory, options, observer)
+        }
+        MemoryKind::Hbm2 => {
+            let memory = DramMemory::new(params);
+            simulate_recording_with(params, recording, memory, options, observer)
+        }
+    }
+}
+
+/// As [`simulate_recording`] with any memory.
+///
+/// # Errors
+/// As [`simulate_recording`].
+pub fn simulate_recording_with<M: Memory>(
+    params: &Params,
+    recording: &Recording,
+    memory: M,
+    options: Options,
+    observer: &mut dyn Observer,
+) -> Result<(RunResult, Comparison), SimError> {
+    let requests = &recording.requests;
+    let jobs = plan(params, requests, &RecordedImportance(recording))?;
+    let values = OperandValues::new(params, &jobs, recording)?;
+    let pivot_seed = SeededValues::new(options.seed).pivot_seed();
+    let machine = SpattenMachine::new(params, requests, &jobs, (values, pivot_seed), memory);
+    let (result, values) = drive(params, machine, options, observer)?;
+    Ok((result, values.comparison()))
 }
 
 /// Runs a machine to its end.

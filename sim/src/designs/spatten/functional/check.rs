@@ -151,8 +151,7 @@ mod tests {
     #[test]
     fn an_output_beyond_the_bound_is_counted() {
         // Two equal keys: probabilities 1/2, output (1 + 3) / 2 = 2.
-        let head =
-            RealHead { query: &[0.0], keys: &[1.0, 1.0], values: &[1.0, 3.0], scale: 1.0 };
+        let head = RealHead { query: &[0.0], keys: &[1.0, 1.0], values: &[1.0, 3.0], scale: 1.0 };
         let step = 3.0 / 2047.0;
         let pass = |word| PassResult {
             probabilities: vec![2048; 2],

@@ -231,7 +231,8 @@ impl<'a> Functional<'a> {
             values: gather(&cache.values, &|code| word(code, bits.value)),
         };
         debug_assert_eq!(key_rows.nrows(), operands.positions.len());
-        let step = query.word_step(params.datapath_bits) * stored.key.word_step(params.datapath_bits);
+        let step =
+            query.word_step(params.datapath_bits) * stored.key.word_step(params.datapath_bits);
         let wide = self.pruning.widths.key.is_none_or(|bits| bits > 8);
         let progressive = !wide && bits.key_lsb > 0;
         let threshold = self.pruning.requant_threshold.filter(|_| progressive);
@@ -393,12 +394,15 @@ impl<'a> Functional<'a> {
             words.iter().map(|&word| f64::from(word) * step).collect()
         };
         let [query_step, key_step, value_step] = steps;
-        let stored_keys = [&head.words.keys, &head.words.whole_keys].map(|keys| real(keys, key_step));
+        let stored_keys =
+            [&head.words.keys, &head.words.whole_keys].map(|keys| real(keys, key_step));
         let stored_values = real(&head.words.values, value_step);
         let dim = operands.head_dim;
         let (key_rows, value_rows) = (operands.key(head.number), operands.value(head.number));
         let gather = |rows: &ndarray::ArrayView2<'_, f32>| -> Vec<f64> {
-            keys.iter().flat_map(|&row| (0..dim).map(move |at| f64::from(rows[[row, at]]))).collect()
+            keys.iter()
+                .flat_map(|&row| (0..dim).map(move |at| f64::from(rows[[row, at]])))
+                .collect()
         };
         let (original_keys, original_values) = (gather(&key_rows), gather(&value_rows));
         let query_rows = operands.query(head.number);
@@ -408,8 +412,7 @@ impl<'a> Functional<'a> {
             let original_query: Vec<f64> =
                 query_rows.row(query).iter().map(|&x| f64::from(x)).collect();
             let keys = &stored_keys[usize::from(pass.whole)];
-            let stored =
-                RealHead { query: &stored_query, keys, values: &stored_values, scale };
+            let stored = RealHead { query: &stored_query, keys, values: &stored_values, scale };
             let original = RealHead {
                 query: &original_query,
                 keys: &original_keys,

@@ -96,7 +96,11 @@ pub fn decided(
 
 /// All passes of one head, or of two fused ones, whose values are those that the head decided first
 /// has selected: the first that is not flat, as the other is computed again behind it.
-pub fn passes(params: &Spatten, heads: &[(HeadWords, Rules)], head_dim: usize) -> Vec<Vec<PassResult>> {
+pub fn passes(
+    params: &Spatten,
+    heads: &[(HeadWords, Rules)],
+    head_dim: usize,
+) -> Vec<Vec<PassResult>> {
     let mut results: Vec<Vec<PassResult>> = vec![Vec::new(); heads.len()];
     let queries = heads.iter().map(|(words, _)| words.queries.len() / head_dim).max().unwrap_or(0);
     for query in 0..queries {
@@ -122,4 +126,3 @@ pub fn passes(params: &Spatten, heads: &[(HeadWords, Rules)], head_dim: usize) -
 pub fn at_positions(importance: &[u64], positions: &[u32]) -> Vec<u64> {
     positions.iter().map(|&position| importance[position as usize]).collect()
 }
-

@@ -243,10 +243,8 @@ fn fetch(params: &Spatten, bits: &CodeBits, recording: &Recording, job: &Job) ->
             image.write(&job.value, token, fused, &values);
         }
         for (number, query) in (0..).zip(record.queries.chunks_exact(dim)) {
-            let codes: Vec<i32> = query
-                .iter()
-                .map(|&q| i32::from(q) << (bits.query_stored - bits.query))
-                .collect();
+            let codes: Vec<i32> =
+                query.iter().map(|&q| i32::from(q) << (bits.query_stored - bits.query)).collect();
             // Prefill stores a query where its token lies, decode has one.
             let position = match requests[0].phase {
                 Phase::Prefill => record.tokens[number as usize],
@@ -255,7 +253,9 @@ fn fetch(params: &Spatten, bits: &CodeBits, recording: &Recording, job: &Job) ->
             image.write(&job.query[head as usize], position, 0, &codes);
         }
     }
-    (0..u32::from(job.heads)).map(|head| read(params, bits, &image, job, (head, requests))).collect()
+    (0..u32::from(job.heads))
+        .map(|head| read(params, bits, &image, job, (head, requests)))
+        .collect()
 }
 
 /// Words of one head of a job, read from memory.

@@ -1,0 +1,2 @@
+mod attention;
+pub use attention::{Attended, Attention, AttentionError, Dense, Projected, Recorded};
