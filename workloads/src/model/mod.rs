@@ -1,2 +1,0 @@
-mod attention;
-pub use attention::{Attended, Attention, AttentionError, Dense, Projected, Recorded};
