@@ -8,6 +8,7 @@
 //! * [`preset`]: named workloads generated from published facts.
 //! * [`Summary`]: what a workload amounts to.
 //! * [`reference`]: kernels in `f64` that say what a machine has to compute.
+//! * [`sparsity`]: policies that decide which keys a query attends to.
 //! * [`draw`]: seeded draws, functions of their key alone.
 //! * [`mod@file`]: the only module that touches the file system.
 //!
@@ -22,6 +23,7 @@ mod lines;
 pub mod preset;
 pub mod reference;
 pub mod request;
+pub mod sparsity;
 pub mod spatten_csv;
 pub mod suggest;
 pub mod summary;
