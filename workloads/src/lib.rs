@@ -10,6 +10,7 @@
 //! * [`reference`]: kernels in `f64` that say what a machine has to compute.
 //! * [`pruning`]: what to prune of a model, and with how many bits to store.
 //! * [`replay`]: recorded operands in place of a model.
+//! * [`sparsity`]: policies that decide which keys a query attends to.
 //! * [`draw`]: seeded draws, functions of their key alone.
 //! * [`mod@file`]: the only module that touches the file system.
 //!
@@ -27,6 +28,7 @@ pub mod pruning;
 pub mod reference;
 pub mod replay;
 pub mod request;
+pub mod sparsity;
 pub mod spatten_csv;
 pub mod suggest;
 pub mod summary;

@@ -6,7 +6,7 @@
 
 use ndarray::ArrayView2;
 
-use super::error::{OperandError, expect_shape};
+use super::error::{OperandError, expect_shape, expect_value};
 use super::top_k;
 
 /// Cumulative importance of tokens or heads, and which of them survive.
@@ -44,12 +44,36 @@ impl Cascade {
         Ok(())
     }
 
+    /// Adds to the importance of the items named, dropped or not.
+    ///
+    /// # Errors
+    /// An item that does not exist, or a number of amounts other than that of items.
+    pub fn credit(&mut self, items: &[usize], amounts: &[f64]) -> Result<(), OperandError> {
+        expect_shape("amounts", &[amounts.len()], &[items.len()])?;
+        let count = self.importance.len();
+        for (&item, amount) in items.iter().zip(amounts) {
+            expect_value(item < count, "items", item, format!("indices below {count}"))?;
+            self.importance[item] += amount;
+        }
+        Ok(())
+    }
+
     /// Keeps the `k` most important survivors, in their order; see [`top_k`] for ties.
     pub fn keep(&mut self, k: usize) {
+        self.keep_with_newest(k, 0);
+    }
+
+    /// Keeps those survivors that are among the `newest` last items, and of the others the most
+    /// important, up to `k` in all.
+    pub fn keep_with_newest(&mut self, k: usize, newest: usize) {
+        let first_new = self.importance.len().saturating_sub(newest);
+        let old = self.survivors.partition_point(|&item| item < first_new);
+        let new = self.survivors.split_off(old);
         let importance: Vec<f64> =
             self.survivors.iter().map(|&item| self.importance[item]).collect();
-        self.survivors =
-            top_k(&importance, k).into_iter().map(|position| self.survivors[position]).collect();
+        let kept = top_k(&importance, k.saturating_sub(new.len()));
+        self.survivors = kept.into_iter().map(|position| self.survivors[position]).collect();
+        self.survivors.extend(new);
     }
 
     /// Appends `count` new items, alive and of importance 0, as decode does with each token.
@@ -130,6 +154,17 @@ mod tests {
         tokens.restart();
         assert_eq!(tokens.survivors(), [0, 1, 2]);
         assert_eq!(tokens.importance(), [1.0, 2.0, 0.0]);
+    }
+
+    #[test]
+    fn the_newest_stay_whatever_their_importance() {
+        let mut tokens = Cascade::new(5);
+        tokens.credit(&[0, 2, 1], &[1.0, 3.0, 2.0]).unwrap();
+        tokens.keep_with_newest(3, 1);
+        assert_eq!(tokens.survivors(), [1, 2, 4]);
+        tokens.keep_with_newest(0, 1);
+        assert_eq!(tokens.survivors(), [4]);
+        assert_eq!(tokens.credit(&[5], &[1.0]).unwrap_err().operand, "items");
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub struct OperandError {
 }
 
 /// Checks that `operand` has exactly the shape that the others ask for.
-pub(super) fn expect_shape(
+pub(crate) fn expect_shape(
     operand: &'static str,
     found: &[usize],
     expected: &[usize],
@@ -29,7 +29,7 @@ pub(super) fn expect_shape(
 }
 
 /// Checks a condition on the value of `operand`.
-pub(super) fn expect_value(
+pub(crate) fn expect_value(
     holds: bool,
     operand: &'static str,
     found: impl ToString,

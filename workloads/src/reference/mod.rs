@@ -36,6 +36,7 @@ pub use attention::{Attention, Mask, attention, inverse_sqrt_scale, multi_head_a
 pub use cascade::{Cascade, head_importance, token_importance};
 pub use decode::KeyValueCache;
 pub use error::OperandError;
+pub(crate) use error::{expect_shape, expect_value};
 pub use feed_forward::FeedForward;
 pub use gate::{Routing, expert_queues, gate, mixture_of_experts};
 pub use linear::linear;
