@@ -6,6 +6,7 @@
 //! * [`trace`]: our own format, JSON Lines with or without tensors, plain or gzip.
 //! * [`spatten_csv`]: importer for the csv traces released with SpAtten.
 //! * [`preset`]: named workloads generated from published facts.
+//! * [`model`]: transformers from Hugging Face folders, with attention left to the caller.
 //! * [`Summary`]: what a workload amounts to.
 //! * [`draw`]: seeded draws, functions of their key alone.
 //! * [`mod@file`]: the only module that touches the file system.
@@ -18,6 +19,7 @@ pub mod draw;
 pub mod error;
 pub mod file;
 mod lines;
+pub mod model;
 pub mod preset;
 pub mod request;
 pub mod spatten_csv;
