@@ -1,5 +1,7 @@
 //! The file system: open whatever a user names, and write so that no half file is ever seen.
 
+mod model;
+
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::path::Path;
@@ -10,6 +12,8 @@ use crate::error::{Problem, TraceError};
 use crate::lines::Lines;
 use crate::trace::{self, TraceReader};
 use crate::{Workload, spatten_csv};
+
+pub use model::open_model;
 
 /// Reads a trace of ours or a SpAtten csv, plain or gzip; the first byte of the text tells which.
 ///

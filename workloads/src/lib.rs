@@ -6,6 +6,7 @@
 //! * [`trace`]: our own format, JSON Lines with or without tensors, plain or gzip.
 //! * [`spatten_csv`]: importer for the csv traces released with SpAtten.
 //! * [`preset`]: named workloads generated from published facts.
+//! * [`model`]: transformers from Hugging Face folders, with attention left to the caller.
 //! * [`Summary`]: what a workload amounts to.
 //! * [`reference`]: kernels in `f64` that say what a machine has to compute.
 //! * [`pruning`]: what to prune of a model, and with how many bits to store.

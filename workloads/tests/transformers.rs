@@ -1,0 +1,127 @@
+//! Models against the library that defines them, on small random weights that it wrote itself.
+
+mod common;
+
+use std::path::Path;
+
+use attelier_workloads::file::open_model;
+use attelier_workloads::model::{Dense, Input, Model, Recorded};
+use common::{Arrays, close, finish, script};
+use ndarray::{Array3, Axis};
+use tempfile::TempDir;
+
+/// States and scores; they grow to about 10.
+const STATES: f32 = 1e-4;
+/// Probabilities.
+const PROBABILITIES: f32 = 1e-5;
+
+/// The folder with a model of this kind, and what is expected of it.
+fn made(kind: &str) -> Option<(TempDir, Model, Arrays)> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut command = script("make_models.py")?;
+    command.arg(kind).arg(folder.path());
+    finish(command);
+    let model = open_model(folder.path()).expect("a model that transformers wrote");
+    let expected = Arrays::open(&folder.path().join("expected.safetensors"));
+    Some((folder, model, expected))
+}
+
+fn compare_probabilities(recorded: &[Recorded], expected: &Arrays, prefix: &str, model: &Model) {
+    assert_eq!(recorded.len(), model.shape().layers);
+    for Recorded { layer, probabilities, .. } in recorded {
+        let name = format!("{prefix}probabilities.{layer}");
+        let found = probabilities.iter().flatten();
+        close(&name, found, &expected.values(&name), PROBABILITIES);
+    }
+}
+
+fn check_encoder(kind: &str) {
+    let Some((_folder, model, expected)) = made(kind) else { return };
+    let mut attention = Dense::recording();
+    let tokens = expected.tokens("tokens");
+    let hidden = model.encode(Input::Tokens(&tokens), &mut attention).expect("a valid input");
+    close("states", &hidden.states, &expected.values("states"), STATES);
+    close("pooled", &hidden.pooled.expect("a pooler"), &expected.values("pooled"), STATES);
+    if let Some(classes) = &hidden.classes {
+        close("classes", classes, &expected.values("classes"), STATES);
+    }
+    assert_eq!(hidden.classes.is_some(), kind == "bert_classifier");
+    compare_probabilities(&attention.take_recorded(), &expected, "", &model);
+}
+
+fn check_decoder(kind: &str) {
+    let Some((_folder, model, expected)) = made(kind) else { return };
+    let mut attention = Dense::recording();
+    let tokens = expected.tokens("tokens");
+    let prefilled = model.prefill(&tokens, &mut attention).expect("a valid input");
+    close("states", &prefilled.hidden.states, &expected.values("states"), STATES);
+    let logits = model.logits(prefilled.hidden.states.view()).expect("a decoder");
+    close("logits", &logits, &expected.values("logits"), STATES);
+    assert_eq!(logits.index_axis(Axis(0), tokens.len() - 1), prefilled.logits);
+    compare_probabilities(&attention.take_recorded(), &expected, "", &model);
+    let mut state = prefilled.state;
+    for step in 0..3 {
+        let prefix = format!("step{step}.");
+        let token = expected.tokens(&format!("{prefix}token"))[0];
+        let logits = model.step(&mut state, token, &mut attention).expect("a valid token");
+        let name = format!("{prefix}logits");
+        close(&name, &logits, &expected.values(&name), STATES);
+        compare_probabilities(&attention.take_recorded(), &expected, &prefix, &model);
+    }
+    assert_eq!(state.tokens(), tokens.len() + 3);
+}
+
+fn check_images(kind: &str) {
+    let Some((_folder, model, expected)) = made(kind) else { return };
+    let (pixels, shape) = expected.get("pixels");
+    let pixels = Array3::from_shape_vec((shape[0], shape[1], shape[2]), pixels).expect("an image");
+    let mut attention = Dense::recording();
+    let hidden = model.encode(Input::Pixels(pixels.view()), &mut attention).expect("an image");
+    close("states", &hidden.states, &expected.values("states"), STATES);
+    close("classes", &hidden.classes.expect("classes"), &expected.values("classes"), STATES);
+    compare_probabilities(&attention.take_recorded(), &expected, "", &model);
+}
+
+#[test]
+fn bert_agrees() {
+    check_encoder("bert");
+}
+
+#[test]
+fn a_bert_classifier_agrees() {
+    check_encoder("bert_classifier");
+}
+
+#[test]
+fn gpt2_agrees_in_prefill_and_decode() {
+    check_decoder("gpt2");
+}
+
+#[test]
+fn gpt2_in_half_precision_with_scores_scaled_by_layer_agrees() {
+    check_decoder("gpt2_scaled");
+}
+
+#[test]
+fn llama_in_several_files_agrees_in_prefill_and_decode() {
+    let is_sharded = |folder: &Path| folder.join("model.safetensors.index.json").is_file();
+    if let Some((folder, ..)) = made("llama") {
+        assert!(is_sharded(folder.path()));
+    }
+    check_decoder("llama");
+}
+
+#[test]
+fn llama_in_bfloat16_with_stretched_positions_agrees() {
+    check_decoder("llama_stretched");
+}
+
+#[test]
+fn vit_agrees() {
+    check_images("vit");
+}
+
+#[test]
+fn deit_agrees() {
+    check_images("deit");
+}
