@@ -5,8 +5,8 @@ use std::{env, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    dram::DramArgs, list::ListArgs, reproduce::ReproduceArgs, run::RunArgs, show::ShowArgs,
-    trace::TraceArgs,
+    cosim::CosimArgs, dram::DramArgs, list::ListArgs, reproduce::ReproduceArgs, run::RunArgs,
+    show::ShowArgs, trace::TraceArgs,
 };
 
 /// A workshop for attention accelerators.
@@ -43,6 +43,8 @@ pub enum Command {
     Show(ShowArgs),
     /// Reproduce published figures: ours beside theirs
     Reproduce(ReproduceArgs),
+    /// Compare hardware with the simulator, cycle by cycle
+    Cosim(CosimArgs),
     /// Run a DRAM case: requests in, commands out
     Dram(DramArgs),
     /// Convert and summarise attention traces

@@ -4,6 +4,7 @@
 //! * [`machines`], [`workload`]: what the names on the command line stand for.
 //! * [`published`], [`figures`]: numbers of others, and figures made again.
 //! * [`report`]: a result, as JSON and as text.
+//! * [`cosim`]: simulator, RTL and its Verilog, compared cycle by cycle.
 //! * [`observers`]: waveform, timeline and progress bar.
 //! * [`output`]: files that are complete or absent. [`table`]: tables and numbers for people.
 //!
@@ -12,6 +13,7 @@
 
 pub mod cli;
 pub mod commands;
+pub mod cosim;
 pub mod exit;
 pub mod figures;
 pub mod machines;

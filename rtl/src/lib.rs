@@ -3,6 +3,8 @@
 //! * [`ModuleBuilder`] and [`Signal`] describe a module; [`ModuleBuilder::finish`] checks it.
 //! * [`Design`] collects a module and what it instantiates, and prints one Verilog file for each.
 //! * [`Simulator`] runs a design inside the calling program.
+//! * [`bench`] compares a design with vectors: natively, under Verilator and under Icarus.
+//!   [`mutate`] gives designs that such a comparison must refuse.
 //!
 //! # Example
 //!
@@ -40,14 +42,17 @@
 //! nothing reads, unless [`ModuleBuilder::discard`] says so; combinational loops, also through
 //! instances; names that are illegal, reserved or given twice.
 
+pub mod bench;
 pub mod bits;
 mod build;
 mod check;
 mod design;
 mod error;
 pub mod ir;
+pub mod mutate;
 mod native;
 pub mod netlist;
+pub mod units;
 pub mod verilog;
 mod words;
 

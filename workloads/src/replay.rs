@@ -107,8 +107,7 @@ impl<'r> Replays<'r> {
     fn replay(&self, records: &[Record]) -> Result<Replay, TraceError> {
         let first = &records[0].request;
         let layer_of = |record: &Record| record.request.layer;
-        let layers: Vec<&[Record]> =
-            records.chunk_by(|a, b| layer_of(a) == layer_of(b)).collect();
+        let layers: Vec<&[Record]> = records.chunk_by(|a, b| layer_of(a) == layer_of(b)).collect();
         let heads = layers[0].len();
         let refuse = |request: &Request, expected: String| {
             let Request { iteration, layer, head, .. } = request;

@@ -1,0 +1,3 @@
+//! Units of SpAtten.
+
+pub mod zero_eliminator;
