@@ -152,7 +152,10 @@ fn exchange(module: &mut Module, at: usize) -> Option<()> {
     let mut at = at;
     loop {
         at = match &mut module.nodes[at].op {
-            Op::Wire(inner) | Op::Unary(_, inner) => inner.index(),
+            // A comparison that is gated by a valid bit stands to its left.
+            Op::Wire(inner) | Op::Unary(_, inner) | Op::Binary(BinaryOp::And, inner, _) => {
+                inner.index()
+            }
             Op::Binary(
                 BinaryOp::Less | BinaryOp::Subtract | BinaryOp::ShiftLeft | BinaryOp::ShiftRight,
                 a,

@@ -1,5 +1,11 @@
 //! Units of SpAtten, in the order of the data.
 
+mod buffered;
+mod comparator_array;
+mod lfsr;
+mod quick_select;
+mod topk_token;
+mod topk_value;
 mod zero_eliminator;
 
 use attelier_hw::spatten::Spatten;
@@ -8,5 +14,12 @@ use super::Unit;
 
 /// The units of a machine with these parameters.
 pub fn units(params: &Spatten) -> Vec<Box<dyn Unit>> {
-    vec![zero_eliminator::unit(params)]
+    vec![
+        lfsr::unit(params),
+        comparator_array::unit(params),
+        zero_eliminator::unit(params),
+        quick_select::unit(params),
+        topk_value::unit(params),
+        topk_token::unit(params),
+    ]
 }
