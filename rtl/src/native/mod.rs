@@ -86,7 +86,7 @@ pub struct Simulator {
     writes: Vec<Write>,
     memories: Vec<Memory>,
     /// What clocked reads show after the edge, one after the other.
-    read: Vec<u64>,
+    latched: Vec<u64>,
     /// Results of wide instructions before they are stored.
     scratch: Vec<u64>,
     settled: bool,
@@ -140,7 +140,7 @@ impl Simulator {
             inputs: ports(&netlist.inputs),
             outputs: ports(&netlist.outputs),
             scratch: vec![0; widest],
-            read: vec![0; reads.iter().map(|port| port.to.range().len()).sum()],
+            latched: vec![0; reads.iter().map(|port| port.to.range().len()).sum()],
             reads,
             writes,
             memories,
@@ -278,7 +278,7 @@ impl Simulator {
         // Clocked reads see their address before the edge and the word before the write.
         let mut at = 0;
         for port in &self.reads {
-            let to = &mut self.read[at..at + port.to.range().len()];
+            let to = &mut self.latched[at..at + port.to.range().len()];
             at += to.len();
             if v[port.enable as usize] == 1 {
                 match self.memories[port.memory].at(address_of(v, port.address)) {
@@ -300,7 +300,7 @@ impl Simulator {
         let mut at = 0;
         for port in &self.reads {
             let to = &mut v[port.to.range()];
-            to.copy_from_slice(&self.read[at..at + to.len()]);
+            to.copy_from_slice(&self.latched[at..at + to.len()]);
             at += to.len();
         }
         self.settled = false;

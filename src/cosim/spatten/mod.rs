@@ -19,6 +19,7 @@ pub fn units(params: &Spatten) -> Vec<Box<dyn Unit>> {
         comparator_array::unit(params),
         zero_eliminator::unit(params),
         quick_select::unit(params),
+        quick_select::radix(params),
         topk_value::unit(params),
         topk_token::unit(params),
     ]

@@ -1,11 +1,14 @@
-//! Quick-select engine with the buffer that it reads: load, start, wait for the end, again.
+//! Quick-select engine, and radix select behind the same ports, each with the buffer that it reads:
+//! load, start, wait for the end, again.
 
 use attelier_hw::spatten::{Spatten, TopK};
 use attelier_rtl::{
     Design, Error,
     bench::{Frame, Pin, Pins, Vectors},
     mutate::{Change, Mutation},
-    units::spatten::{quick_select::QuickSelect as Rtl, row_buffer::with_buffer},
+    units::spatten::{
+        quick_select::QuickSelect as Rtl, radix_select::RadixSelect, row_buffer::with_buffer,
+    },
 };
 use attelier_sim::units::{
     lfsr::Lfsr,
@@ -53,25 +56,8 @@ impl Unit for QuickSelect {
     }
 
     fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
-        Box::new(Driver {
-            engine: self.0.clone(),
-            plan,
-            buffer: BufferPins::of(pins, self.0.lanes),
-            start: pins.input("start"),
-            elements: pins.input("elements"),
-            rank: pins.input("rank"),
-            done: pins.output("done"),
-            threshold: pins.output("threshold"),
-            equals: pins.output("equals"),
-            last_cycle: pins.output("last_cycle"),
-            random: Random::new(plan.seed, 3),
-            pace: Pace::new(plan.seed, 4),
-            lfsr: Lfsr::new(SEED),
-            values: Vec::new(),
-            keep: 1,
-            loaded: 0,
-            running: None,
-        })
+        let cycles = |_: usize, found: &Threshold<u64>| found.cycles;
+        Box::new(Driver::new(self.0.clone(), pins, plan, Box::new(cycles)))
     }
 
     fn mutations(&self) -> Vec<Mutation<'static>> {
@@ -90,8 +76,60 @@ impl Unit for QuickSelect {
     }
 }
 
+/// Radix select finds what quick-select finds, after a number of cycles that its own formula gives.
+struct Radix(RadixSelect);
+
+/// The alternative to the local-value engine's rounds.
+pub fn radix(params: &Spatten) -> Box<dyn Unit> {
+    let Rtl { lanes, width, capacity, .. } = engine(&params.topk_value, params.datapath_bits);
+    let digit_bits = [4, 3, 2].into_iter().find(|bits| width.is_multiple_of(*bits)).unwrap_or(1);
+    Box::new(Radix(RadixSelect { lanes, width, capacity, digit_bits }))
+}
+
+impl Unit for Radix {
+    fn name(&self) -> &'static str {
+        "radix_select"
+    }
+
+    fn parameters(&self) -> String {
+        let RadixSelect { lanes, width, capacity, digit_bits } = self.0;
+        format!("{lanes} lanes of {width} bits, {capacity} elements, digits of {digit_bits} bits")
+    }
+
+    fn top(&self) -> &str {
+        "radix_select_with_buffer"
+    }
+
+    fn design(&self) -> Result<Design, Error> {
+        let RadixSelect { lanes, width, capacity, .. } = self.0;
+        Design::new([&with_buffer(&self.0.module()?, lanes, width, capacity)?])
+    }
+
+    fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
+        let unit = self.0.clone();
+        let RadixSelect { lanes, width, capacity, .. } = unit;
+        let engine = Rtl { lanes, width, capacity, round_overhead: 3, seed: SEED };
+        let cycles = move |elements: usize, _: &Threshold<u64>| unit.cycles(elements as u64);
+        Box::new(Driver::new(engine, pins, plan, Box::new(cycles)))
+    }
+
+    fn mutations(&self) -> Vec<Mutation<'static>> {
+        let of = |signal, change| Mutation { module: "radix_select", signal, change };
+        vec![
+            of("is_candidate_0", Change::Inverted),
+            of("is_in_bin_1", Change::Exchanged),
+            of("last_read", Change::Undelayed),
+            of("larger_than_digit", Change::Zero),
+        ]
+    }
+}
+
+/// Cycles of a selection, from the number of elements and what the model found.
+type Cycles = Box<dyn Fn(usize, &Threshold<u64>) -> u64>;
+
 struct Driver {
     engine: Rtl,
+    cycles: Cycles,
     plan: Plan,
     buffer: BufferPins,
     start: Pin,
@@ -110,6 +148,31 @@ struct Driver {
     loaded: usize,
     /// What is being found, and the cycles until then.
     running: Option<(Threshold<u64>, u64)>,
+}
+
+impl Driver {
+    fn new(engine: Rtl, pins: &Pins, plan: Plan, cycles: Cycles) -> Self {
+        Self {
+            buffer: BufferPins::of(pins, engine.lanes),
+            engine,
+            cycles,
+            plan,
+            start: pins.input("start"),
+            elements: pins.input("elements"),
+            rank: pins.input("rank"),
+            done: pins.output("done"),
+            threshold: pins.output("threshold"),
+            equals: pins.output("equals"),
+            last_cycle: pins.output("last_cycle"),
+            random: Random::new(plan.seed, 3),
+            pace: Pace::new(plan.seed, 4),
+            lfsr: Lfsr::new(SEED),
+            values: Vec::new(),
+            keep: 1,
+            loaded: 0,
+            running: None,
+        }
+    }
 }
 
 impl Vectors for Driver {
@@ -156,7 +219,7 @@ impl Vectors for Driver {
             let Rtl { lanes, round_overhead, .. } = self.engine;
             let (values, lanes) = (&self.values, lanes as usize);
             let found = quick_select(values, self.keep, lanes, round_overhead, &mut self.lfsr);
-            self.running = Some((found, found.cycles));
+            self.running = Some((found, (self.cycles)(values.len(), &found)));
         }
         true
     }

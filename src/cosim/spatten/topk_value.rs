@@ -85,7 +85,7 @@ impl Unit for TopKValue {
         let mut mutations = vec![
             of("topk_value", "two_in_use", Change::Zero),
             of("topk_value", "held", Change::Zero),
-            of("topk_value", "filter_buffer", Change::Delayed),
+            of("topk_value", "filter_buffer", Change::Zero),
             of("topk_value", "scan_is_last", Change::Inverted),
             of("topk_value", "is_final", Change::Inverted),
             of("topk_value", "advance", Change::Delayed),
