@@ -309,7 +309,7 @@ pub(super) fn fit(m: &ModuleBuilder, signal: &Signal, width: u32) -> Signal {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_pcg::Pcg64Mcg;
 
@@ -317,7 +317,7 @@ mod tests {
     use crate::{Design, Simulator};
 
     /// Threshold, equals to keep and cycles, with the elements in a buffer behind the engine.
-    fn select(
+    pub fn select(
         simulator: &mut Simulator,
         lanes: usize,
         values: &[u64],

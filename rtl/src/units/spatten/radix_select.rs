@@ -192,7 +192,35 @@ fn sum(m: &ModuleBuilder, name: &str, bits: Vec<Signal>) -> Signal {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use rand::{RngExt, SeedableRng};
+    use rand_pcg::Pcg64Mcg;
+
+    use super::{super::quick_select::tests::select, *};
+    use crate::{Design, Simulator};
+
+    #[test]
+    fn finds_what_sorting_finds_in_the_stated_cycles() {
+        for (lanes, width, digit_bits) in [(2u32, 6u32, 1u32), (4, 6, 2), (16, 6, 3), (4, 8, 4)] {
+            let unit = RadixSelect { lanes, width, capacity: 8 * lanes, digit_bits };
+            let design = Design::new([&unit.module().unwrap()]).unwrap();
+            let mut simulator = Simulator::new(&design, "radix_select").unwrap();
+            simulator.reset();
+            let mut random = Pcg64Mcg::seed_from_u64(u64::from(lanes + digit_bits));
+            for _ in 0..60 {
+                let count = random.random_range(1..=u64::from(8 * lanes));
+                let bound = [2u64, 1 << width][random.random_range(0..2)];
+                let values: Vec<u64> = (0..count).map(|_| random.random_range(0..bound)).collect();
+                let rank = random.random_range(1..=count);
+                let found = select(&mut simulator, lanes as usize, &values, rank);
+                let mut sorted = values.clone();
+                sorted.sort_unstable_by_key(|value| std::cmp::Reverse(*value));
+                let value = sorted[rank as usize - 1];
+                let larger = values.iter().filter(|other| **other > value).count() as u64;
+                assert_eq!(found, (value, rank - larger, unit.cycles(count)), "{values:?} {rank}");
+                simulator.step();
+            }
+        }
+    }
 
     #[test]
     fn digits_must_divide_the_width() {

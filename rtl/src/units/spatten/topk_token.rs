@@ -83,8 +83,8 @@ impl TopKToken {
         let rounded = m.wire("rounded", &rounded);
         let lane_bits = lanes.trailing_zeros();
         m.discard(&rounded);
-        let steps =
-            m.wire("steps", &fit(&m, &rounded.bits(lane_bits..count_width + 1), step_width));
+        let high = (lane_bits + step_width).min(count_width + 1);
+        let steps = m.wire("steps", &rounded.bits(lane_bits..high).extend(step_width));
         let last = m.wire("last", &(&step + 1).eq(&steps));
         let ends = m.wire("ends", &(&active & &last));
         m.update(&step, (!&ends).gate(&next_step));
