@@ -133,7 +133,7 @@ impl QuickSelect {
         let round_count = m.wire("round_count", &start.mux(&elements, &side_count));
         let round_rank = m.wire("round_rank", &start.mux(&rank, &side_rank));
         let literal = |source: Source| m.constant(source as u64, 2);
-        let side = goes_right.mux(&literal(Source::Right), &literal(Source::Left));
+        let side = goes_right.mux(&literal(Source::Right), literal(Source::Left));
         let round_source = m.wire("round_source", &start.mux(&literal(Source::Buffer), &side));
         m.update_when(&candidates, &next_round, &round_count);
         m.update_when(&wanted, &next_round, &round_rank);
@@ -169,11 +169,11 @@ impl QuickSelect {
         m.section("Cycle of the round.");
         let limit = rows.extend(cycle_width.max(count_width) + 1)
             + m.constant(u64::from(round_overhead) - 1, cycle_width.max(count_width) + 1);
-        let ends = &running & cycle.extend(limit.width()).eq(&m.wire("final_cycle", &limit));
+        let ends = &running & cycle.extend(limit.width()).eq(m.wire("final_cycle", &limit));
         let ends = m.wire("ends", &ends);
         let counting = running.mux(&(&cycle + 1), &cycle);
         let next_cycle = next_round
-            .mux(&m.constant(1, cycle_width), &ends.mux(&m.constant(0, cycle_width), &counting));
+            .mux(&m.constant(1, cycle_width), ends.mux(&m.constant(0, cycle_width), &counting));
         m.update(&cycle, &next_cycle);
         m.update(&deciding, &ends);
 
@@ -258,7 +258,7 @@ impl QuickSelect {
                 m.drive(&bank.address[at], wraps.bit(lane).mux(&row_next, &row_now));
                 m.drive(&bank.data[at], align.output(&format!("m_data_{lane}")));
             }
-            let sum = &*count + new.extend(count_width);
+            let sum = count + new.extend(count_width);
             let next = next_round.mux(&m.constant(0, count_width), &sum);
             m.update(count, &next);
         }

@@ -95,7 +95,7 @@ impl TopKToken {
         let filter_row = fit(&m, &asked.bits(group_bits..step_width), row_width);
         let reads_filter = m.wire("reads_filter", &(&active | select.output("last_cycle")));
         let address =
-            m.wire("address", &reads_filter.mux(&filter_row, &select.output("row_address")));
+            m.wire("address", &reads_filter.mux(&filter_row, select.output("row_address")));
 
         m.section("The elements of a step.");
         let chosen: Vec<Signal> = match group_bits {

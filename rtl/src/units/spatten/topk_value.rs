@@ -85,7 +85,7 @@ impl Walk<'_> {
         };
         (0..lanes)
             .map(|lane| {
-                let element = second.mux(&of(buffers[1], lane), &of(buffers[0], lane));
+                let element = second.mux(&of(buffers[1], lane), of(buffers[0], lane));
                 self.m.wire(format!("{}_element_{lane}", self.name), &element)
             })
             .collect()
@@ -107,7 +107,7 @@ impl Walk<'_> {
         for (lane, element) in elements.iter().enumerate() {
             instance.input(&format!("s_data_{lane}"), element);
         }
-        let next = load.mux(equals, &instance.output("equals_after"));
+        let next = load.mux(equals, instance.output("equals_after"));
         self.m.update_when(&left, &(load | advance), &next);
         instance.output("keep")
     }
@@ -264,7 +264,7 @@ impl TopKValue {
                 instance.input(&format!("write_{lane}"), element);
             }
             let belongs = &scans & is(&filter_buffer);
-            instance.input("select_address", belongs.mux(&scan_row, &select.output("row_address")));
+            instance.input("select_address", belongs.mux(&scan_row, select.output("row_address")));
             instance.input("output_address", &output_row);
             let read = |reader: &str| -> Vec<Signal> {
                 (0..parallelism).map(|lane| instance.output(&format!("{reader}_{lane}"))).collect()
@@ -272,8 +272,8 @@ impl TopKValue {
             select_rows.push(read("select"));
             output_rows.push(read("output"));
         }
-        for lane in 0..parallelism as usize {
-            let element = run_buffer.mux(&select_rows[1][lane], &select_rows[0][lane]);
+        for (lane, (first, second)) in select_rows[0].iter().zip(&select_rows[1]).enumerate() {
+            let element = run_buffer.mux(second, first);
             let element = m.wire(format!("run_element_{lane}"), &element);
             select.input(&format!("row_{lane}"), &element);
         }
