@@ -187,7 +187,7 @@ mod tests {
         let inner = m.finish().unwrap();
         let m = ModuleBuilder::new("outer");
         let instance = m.instance("inner", &inner);
-        instance.input("a", &m.input("a", 4)).input("b", &m.input("b", 4));
+        instance.input("a", m.input("a", 4)).input("b", m.input("b", 4));
         m.output("y", &instance.output("y"));
         Design::new([&m.finish().unwrap()]).unwrap()
     }
