@@ -17,8 +17,12 @@ struct Package {
 }
 
 /// Every such program; a test that needs another adds a line.
-const PACKAGES: &[Package] =
-    &[Package { program: "python3", debian: "python3", purpose: "second reader of JSON outputs" }];
+const PACKAGES: &[Package] = &[
+    Package { program: "python3", debian: "python3", purpose: "second reader of JSON outputs" },
+    Package { program: "verilator", debian: "verilator", purpose: "lint and run of the Verilog" },
+    Package { program: "iverilog", debian: "iverilog", purpose: "four-state run of the Verilog" },
+    Package { program: "yosys", debian: "yosys", purpose: "proofs" },
+];
 
 /// Installs what is missing when run as root with `apt-get` at hand, and names what stays missing.
 ///
