@@ -89,8 +89,8 @@ pub fn quant_decision(params: &Spatten) -> Result<Arc<Module>, Error> {
     let behind = delay(&m, "behind_pass", &behind, early);
     let verdicts = Ring::new(&m, "verdicts", depth);
     let has_verdict = verdicts.has_item(&m);
-    let verdict_flat = verdicts.oldest(&m, "verdict_flat", &judged, &is_flat);
-    let verdict_behind = verdicts.oldest(&m, "verdict_behind", &judged, &behind);
+    let verdict_flat = verdicts.oldest(&m, "oldest_flat", &judged, &is_flat);
+    let verdict_behind = verdicts.oldest(&m, "oldest_behind", &judged, &behind);
 
     m.section("the oldest row");
     let has_row = rows.has_item(&m);

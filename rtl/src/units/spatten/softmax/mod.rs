@@ -82,7 +82,7 @@ pub fn softmax(params: &Spatten) -> Result<Arc<Module>, Error> {
         .iter()
         .enumerate()
         .map(|(lane, score)| {
-            let instance = m.instance(format!("exponential_{lane}"), &exponential);
+            let instance = m.instance(format!("exponential_lane_{lane}"), &exponential);
             instance
                 .input("score", score)
                 .input("scale_mantissa", &scale_mantissa)
@@ -92,7 +92,7 @@ pub fn softmax(params: &Spatten) -> Result<Arc<Module>, Error> {
         .collect();
 
     m.section("sum");
-    let instance = m.instance("sum", &softmax_sum(params)?);
+    let instance = m.instance("sum_unit", &softmax_sum(params)?);
     instance.input("row_valid", &parks).input("row_last", &last).input("row_keep", &keep);
     for (lane, (mantissa, exponent)) in terms.iter().enumerate() {
         instance
@@ -131,7 +131,7 @@ pub fn softmax(params: &Spatten) -> Result<Arc<Module>, Error> {
 
     m.section("reciprocal of the sum");
     let sum_register = m.pipe("sum_register", &oldest_sum);
-    let instance = m.instance("reciprocal", &softmax_reciprocal(params)?);
+    let instance = m.instance("reciprocal_unit", &softmax_reciprocal(params)?);
     instance.input("sum", &sum_register);
     let reciprocal =
         delay(&m, "reciprocal_after", &instance.output("reciprocal"), plan.reciprocal_padding);
@@ -151,7 +151,7 @@ pub fn softmax(params: &Spatten) -> Result<Arc<Module>, Error> {
     for (lane, (mantissa, exponent)) in terms.iter().enumerate() {
         let parked_mantissa = read_parked(&format!("parked_mantissa_{lane}"), mantissa);
         let parked_exponent = read_parked(&format!("parked_exponent_{lane}"), exponent);
-        let instance = m.instance(format!("probability_{lane}"), &probability);
+        let instance = m.instance(format!("probability_lane_{lane}"), &probability);
         instance
             .input("keep", parked_keep.bit(lane as u32))
             .input("mantissa", &parked_mantissa)

@@ -69,8 +69,8 @@ pub fn softmax_sum(params: &Spatten) -> Result<Arc<Module>, Error> {
     m.section("largest exponent of the pass");
     let at = levels as usize;
     let largest = m.register_without_reset("pass_largest", exponent_type);
-    let before = m.wire("before", &firsts[at].mux(&m.literal(least, true), &largest));
-    let now = m.wire("now", &row_largest.gt(&before).mux(&row_largest, &before));
+    let before = m.wire("largest_before", &firsts[at].mux(&m.literal(least, true), &largest));
+    let now = m.wire("largest_now", &row_largest.gt(&before).mux(&row_largest, &before));
     m.update_when(&largest, &valids[at], &now);
     let grows_by = m.pipe("grows_by", &(&now - &before).as_unsigned());
 
