@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop here")]
 
 mod dut;
+mod pv_array;
 mod qk_array;
+mod quant_decision;
 mod softmax;
 
 use std::sync::Arc;
@@ -73,4 +75,14 @@ fn qk_array_equals_the_simulator() {
 #[test]
 fn softmax_equals_the_simulator() {
     compare(spatten::softmax, softmax::run);
+}
+
+#[test]
+fn quant_decision_equals_the_simulator() {
+    compare(spatten::quant_decision, quant_decision::run);
+}
+
+#[test]
+fn pv_array_equals_the_simulator() {
+    compare(spatten::pv_array, pv_array::run);
 }
