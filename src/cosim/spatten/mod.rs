@@ -1,5 +1,10 @@
 //! Units of SpAtten, in the order of the data.
 
+mod operands;
+mod pv_array;
+mod qk_array;
+mod quant_decision;
+mod softmax;
 mod zero_eliminator;
 
 use attelier_hw::spatten::Spatten;
@@ -8,5 +13,11 @@ use super::Unit;
 
 /// The units of a machine with these parameters.
 pub fn units(params: &Spatten) -> Vec<Box<dyn Unit>> {
-    vec![zero_eliminator::unit(params)]
+    vec![
+        qk_array::unit(params),
+        softmax::unit(params),
+        quant_decision::unit(params),
+        zero_eliminator::unit(params),
+        pv_array::unit(params),
+    ]
 }

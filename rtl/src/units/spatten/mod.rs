@@ -14,6 +14,7 @@ mod quant_decision;
 mod ring;
 mod softmax;
 mod widths;
+pub mod zero_eliminator;
 
 pub use self::{
     pv_array::pv_array, qk_array::qk_array, quant_decision::quant_decision, softmax::softmax,
