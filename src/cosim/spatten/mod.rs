@@ -1,5 +1,7 @@
 //! Units of SpAtten, in the order of the data.
 
+mod importance;
+mod line_sram;
 mod operands;
 mod pv_array;
 mod qk_array;
@@ -14,10 +16,14 @@ use super::Unit;
 /// The units of a machine with these parameters.
 pub fn units(params: &Spatten) -> Vec<Box<dyn Unit>> {
     vec![
+        line_sram::keys(params),
+        line_sram::values(params),
         qk_array::unit(params),
         softmax::unit(params),
         quant_decision::unit(params),
+        importance::token(params),
         zero_eliminator::unit(params),
         pv_array::unit(params),
+        importance::head(params),
     ]
 }

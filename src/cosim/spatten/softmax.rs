@@ -45,7 +45,7 @@ impl Unit for Softmax {
     fn mutations(&self) -> Vec<Mutation<'static>> {
         let of = |module, signal, change| Mutation { module, signal, change };
         vec![
-            of("softmax", "has_room", Change::Delayed),
+            of("softmax", "pass_ends", Change::Delayed),
             of("softmax", "leaving_last", Change::Delayed),
             of("softmax", "sum_register", Change::Delayed),
             of("softmax_exponential", "product_again", Change::Undelayed),

@@ -7,6 +7,8 @@
 //! Rows travel on streams with one port per lane: `tdata_0` and so on, `tkeep` for the lanes that
 //! hold a key, `tlast` for the last row of a pass.
 
+mod importance;
+mod line_sram;
 mod parts;
 mod pv_array;
 mod qk_array;
@@ -17,7 +19,12 @@ mod widths;
 pub mod zero_eliminator;
 
 pub use self::{
-    pv_array::pv_array, qk_array::qk_array, quant_decision::quant_decision, softmax::softmax,
+    importance::{head_importance, token_importance},
+    line_sram::{key_sram, segments, value_sram},
+    pv_array::pv_array,
+    qk_array::qk_array,
+    quant_decision::quant_decision,
+    softmax::softmax,
 };
 
 /// Places of an output queue beyond the stages of the pipeline before it: a registered handshake
