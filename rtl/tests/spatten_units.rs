@@ -11,7 +11,8 @@ use rand_pcg::Pcg64Mcg;
 
 type Unit = fn(&Spatten) -> Result<Arc<Module>, Error>;
 
-const UNITS: [Unit; 8] = [
+const UNITS: [Unit; 9] = [
+    spatten::bitwidth_converter,
     spatten::key_sram,
     spatten::value_sram,
     spatten::qk_array,
@@ -41,7 +42,7 @@ fn random_machine(random: &mut Pcg64Mcg) -> Spatten {
     set("pv_array.multipliers", multipliers);
     set("key_sram.bytes", bytes);
     set("value_sram.bytes", bytes);
-    set("bitwidth_converter.buffer_bytes", 1 << 20);
+    set("bitwidth_converter.buffer_bytes", 1 << 13);
     set("softmax.fifo_depth", random.random_range(1..40));
     set("softmax.scale_cycles", random.random_range(5..8));
     set("softmax.exp_cycles", random.random_range(11..14));
@@ -101,7 +102,7 @@ fn presets_are_lint_clean() {
 #[test]
 fn random_machines_are_lint_clean() {
     let mut random = Pcg64Mcg::seed_from_u64(5);
-    for _ in 0..12 {
+    for _ in 0..4 {
         lint(&random_machine(&mut random));
     }
 }
@@ -133,5 +134,8 @@ fn latencies_too_short_for_the_stages_are_refused() {
         "verdict_cycles = 4",
     );
     refused(&|m| m.key_sram.lines = 257, spatten::key_sram, "lines = 257");
+    let converter: Unit = spatten::bitwidth_converter;
+    refused(&|m| m.bitwidth_converter.buffer_bytes = 1024 + 512, converter, "buffer_bytes = 1536");
+    refused(&|m| m.bitwidth_converter.buffer_bytes = 512, converter, "buffer_bytes = 512");
     refused(&|m| m.topk_token.capacity = 1, spatten::head_importance, "capacity = 1");
 }

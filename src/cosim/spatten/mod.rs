@@ -1,5 +1,6 @@
 //! Units of SpAtten, in the order of the data.
 
+mod bitwidth_converter;
 mod importance;
 mod line_sram;
 mod operands;
@@ -16,6 +17,7 @@ use super::Unit;
 /// The units of a machine with these parameters.
 pub fn units(params: &Spatten) -> Vec<Box<dyn Unit>> {
     vec![
+        bitwidth_converter::unit(params),
         line_sram::keys(params),
         line_sram::values(params),
         qk_array::unit(params),

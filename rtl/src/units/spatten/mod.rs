@@ -7,6 +7,7 @@
 //! Rows travel on streams with one port per lane: `tdata_0` and so on, `tkeep` for the lanes that
 //! hold a key, `tlast` for the last row of a pass.
 
+mod bitwidth_converter;
 mod importance;
 mod line_sram;
 mod parts;
@@ -19,6 +20,7 @@ mod widths;
 pub mod zero_eliminator;
 
 pub use self::{
+    bitwidth_converter::{Format, bitwidth_converter, formats},
     importance::{head_importance, token_importance},
     line_sram::{key_sram, segments, value_sram},
     pv_array::pv_array,
