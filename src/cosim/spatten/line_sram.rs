@@ -111,7 +111,7 @@ impl Unit for LineSram {
             frame.drive(write_segments, chosen);
             frame.drive(write_group, group);
             let planes = segments.iter().enumerate().filter(|(at, _)| chosen >> at & 1 == 1);
-            let mask = planes.fold(0, |mask, (_, &(low, high))| mask | (1 << high) - (1 << low));
+            let mask = planes.fold(0, |mask, (_, &(low, high))| mask | ((1 << high) - (1 << low)));
             for (bank, pins) in write_lines.iter().enumerate() {
                 let new = words(&mut random, elements, bits);
                 for (pin, vector) in pins.iter().zip(new.chunks(head_dim as usize)) {

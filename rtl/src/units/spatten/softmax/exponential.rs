@@ -110,7 +110,7 @@ fn series(m: &ModuleBuilder, rest: &Signal) -> Signal {
         let product = m.pipe(format!("product_{k}"), &sum.mul(&rest));
         m.discard(&product);
         // |rest| is at most a half.
-        let magnitude = least.abs().max(most.abs()) * half >> EXPONENT_FRACTION_BITS;
+        let magnitude = (least.abs().max(most.abs()) * half) >> EXPONENT_FRACTION_BITS;
         (least, most) = (coefficient - magnitude - 1, coefficient + magnitude);
         let width = signed_width(least, most).max(sum.width());
         let upper = product.bits(EXPONENT_FRACTION_BITS..product.width()).as_signed();
