@@ -45,8 +45,8 @@ impl Unit for BitwidthConverter {
     fn mutations(&self) -> Vec<Mutation<'static>> {
         let of = |signal, change| Mutation { module: "bitwidth_converter", signal, change };
         vec![
-            of("known_end", Change::Exchanged),
-            of("group_1_whole", Change::Exchanged),
+            of("closes", Change::Zero),
+            of("left_1", Change::Inverted),
             of("in_by_1_0", Change::Exchanged),
             of("out_by_1_0", Change::Exchanged),
             of("pops", Change::Delayed),

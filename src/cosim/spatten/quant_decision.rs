@@ -49,7 +49,7 @@ impl Unit for QuantDecision {
             of("not_flat", Change::Zero),
             of("behind", Change::Delayed),
             of("two_wait", Change::Inverted),
-            of("rows_has_room", Change::Delayed),
+            of("drops", Change::Zero),
             of("accepted", Change::Zero),
             of("decided", Change::Undelayed),
         ]

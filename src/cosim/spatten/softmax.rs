@@ -53,7 +53,7 @@ impl Unit for Softmax {
             of("softmax_exponential", "sum_2", Change::Undelayed),
             of("softmax_sum", "largest_now", Change::Exchanged),
             of("softmax_sum", "below_0", Change::Zero),
-            of("softmax_reciprocal", "bit_16", Change::Inverted),
+            of("softmax_reciprocal", "bit_3", Change::Inverted),
             of("softmax_reciprocal", "rest_7", Change::Exchanged),
             of("softmax_probability", "overflows", Change::Zero),
             of("softmax_probability", "kept", Change::Inverted),
