@@ -1,3 +1,3 @@
-//! Hardware units, one per file, named as in `attelier_hw` and in the simulator.
+//! Hardware units, by design and named as in `attelier_hw` and in the simulator.
 
 pub mod spatten;

@@ -6,6 +6,14 @@ mod lfsr;
 mod quick_select;
 mod topk_token;
 mod topk_value;
+mod bitwidth_converter;
+mod importance;
+mod line_sram;
+mod operands;
+mod pv_array;
+mod qk_array;
+mod quant_decision;
+mod softmax;
 mod zero_eliminator;
 
 use attelier_hw::spatten::Spatten;
@@ -22,5 +30,14 @@ pub fn units(params: &Spatten) -> Vec<Box<dyn Unit>> {
         quick_select::radix(params),
         topk_value::unit(params),
         topk_token::unit(params),
+        bitwidth_converter::unit(params),
+        line_sram::keys(params),
+        line_sram::values(params),
+        qk_array::unit(params),
+        softmax::unit(params),
+        quant_decision::unit(params),
+        importance::token(params),
+        pv_array::unit(params),
+        importance::head(params),
     ]
 }
