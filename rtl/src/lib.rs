@@ -42,7 +42,7 @@
 //! nothing reads, unless [`ModuleBuilder::discard`] says so; combinational loops, also through
 //! instances; names that are illegal, reserved or given twice.
 
-pub mod bench;
+pub mod witness;
 pub mod bits;
 mod build;
 mod check;

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use attelier_rtl::{
     Design,
-    bench::{self, Mismatch, Outcome, Pins},
+    witness::{self, Mismatch, Outcome, Pins},
     mutate::mutate,
 };
 use clap::ValueEnum;
@@ -108,18 +108,18 @@ pub fn compare(unit: &dyn Unit, options: &Options) -> Result<Row> {
         let outcome = match witness {
             Witness::Native => {
                 let vectors = &mut *unit.vectors(&pins, plan);
-                let outcome = bench::native(&design, unit.top(), vectors, u64::MAX)?;
+                let outcome = witness::native(&design, unit.top(), vectors, u64::MAX)?;
                 row.native_cycles_per_second = Some(native_speed(unit, &design, &pins, plan)?);
                 mutants(unit, &design, &pins, plan, &mut row)?;
                 outcome
             }
             Witness::Verilator => {
-                bench::verilator(&design, unit.top(), &mut *unit.vectors(&pins, plan))
+                witness::verilator(&design, unit.top(), &mut *unit.vectors(&pins, plan))
                     .with_context(|| format!("`{}` under Verilator", unit.name()))?
             }
             Witness::Icarus => {
                 let plan = Plan { beats: plan.beats.min(options.icarus_beats), ..plan };
-                bench::icarus(&design, unit.top(), &mut *unit.vectors(&pins, plan))
+                witness::icarus(&design, unit.top(), &mut *unit.vectors(&pins, plan))
                     .with_context(|| format!("`{}` under Icarus", unit.name()))?
             }
         };
@@ -172,7 +172,7 @@ const TIMED_CYCLES: u64 = 200_000;
 
 fn native_speed(unit: &dyn Unit, design: &Design, pins: &Pins, plan: Plan) -> Result<f64> {
     let vectors = &mut *unit.vectors(pins, plan);
-    Ok(bench::native_speed(design, unit.top(), vectors, TIMED_CYCLES)?)
+    Ok(witness::native_speed(design, unit.top(), vectors, TIMED_CYCLES)?)
 }
 
 /// Runs the mutants natively until each is noticed.
@@ -180,7 +180,7 @@ fn mutants(unit: &dyn Unit, design: &Design, pins: &Pins, plan: Plan, row: &mut 
     for mutation in unit.mutations() {
         let mutant = mutate(design, mutation)?;
         let vectors = &mut *unit.vectors(pins, plan);
-        let outcome = bench::native(&mutant, unit.top(), vectors, 1)?;
+        let outcome = witness::native(&mutant, unit.top(), vectors, 1)?;
         row.mutants += 1;
         if outcome.mismatches > 0 {
             row.mutants_caught += 1;

@@ -13,7 +13,7 @@ pub mod spatten;
 
 use attelier_rtl::{
     Design, Error,
-    bench::{Pins, Vectors},
+    witness::{Pins, Vectors},
     mutate::Mutation,
 };
 

@@ -1,6 +1,6 @@
 //! What the drivers of the top-k engines share: elements worth selecting from, and their buffer.
 
-use attelier_rtl::bench::{Frame, Pin, Pins};
+use attelier_rtl::witness::{Frame, Pin, Pins};
 
 use crate::cosim::Random;
 

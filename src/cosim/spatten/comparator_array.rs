@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use attelier_hw::spatten::Spatten;
 use attelier_rtl::{
     Design, Error,
-    bench::{Frame, Pins, Vectors},
+    witness::{Frame, Pins, Vectors},
     mutate::{Change, Mutation},
     units::spatten::comparator_array::ComparatorArray as Rtl,
 };

@@ -3,7 +3,7 @@
 use attelier_hw::spatten::Spatten;
 use attelier_rtl::{
     Design, Error,
-    bench::{Frame, Pins, Vectors},
+    witness::{Frame, Pins, Vectors},
     mutate::{Change, Mutation},
     units::spatten::lfsr::Lfsr as Rtl,
 };

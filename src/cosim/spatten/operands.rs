@@ -1,6 +1,6 @@
 //! Words, vectors and rows that model drivers draw.
 
-use attelier_rtl::bench::{Frame, Pin, Pins};
+use attelier_rtl::witness::{Frame, Pin, Pins};
 use attelier_rtl::bits::Bits;
 
 use crate::cosim::Random;

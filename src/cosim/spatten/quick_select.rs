@@ -4,7 +4,7 @@
 use attelier_hw::spatten::{Spatten, TopK};
 use attelier_rtl::{
     Design, Error,
-    bench::{Frame, Pin, Pins, Vectors},
+    witness::{Frame, Pin, Pins, Vectors},
     mutate::{Change, Mutation},
     units::spatten::{
         quick_select::QuickSelect as Rtl, radix_select::RadixSelect, row_buffer::with_buffer,

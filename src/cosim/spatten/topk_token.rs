@@ -3,7 +3,7 @@
 use attelier_hw::spatten::Spatten;
 use attelier_rtl::{
     Design, Error,
-    bench::{Frame, Pin, Pins, Vectors},
+    witness::{Frame, Pin, Pins, Vectors},
     mutate::{Change, Mutation},
     units::spatten::{row_buffer::with_buffer, topk_token::TopKToken as Rtl},
 };

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use attelier_hw::spatten::Spatten;
 use attelier_rtl::{
     Design, Error,
-    bench::{Frame, Pin, Pins, Vectors},
+    witness::{Frame, Pin, Pins, Vectors},
     mutate::{Change, Mutation},
     units::spatten::topk_value::TopKValue as Rtl,
 };
