@@ -2,6 +2,7 @@
 //!
 //! * [`cli`]: arguments. [`commands`]: one module per subcommand.
 //! * [`machines`], [`workload`]: what the names on the command line stand for.
+//! * [`values`]: a model with a machine as its attention.
 //! * [`published`], [`figures`]: numbers of others, and figures made again.
 //! * [`report`]: a result, as JSON and as text.
 //! * [`observers`]: waveform, timeline and progress bar.
@@ -20,4 +21,5 @@ pub mod output;
 pub mod published;
 pub mod report;
 pub mod table;
+pub mod values;
 pub mod workload;

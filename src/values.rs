@@ -16,7 +16,7 @@ use ndarray::{Array1, Array2, ArrayView1};
 use serde::Serialize;
 
 /// A machine as the attention of a model: first it computes, then it is simulated.
-pub trait ValueRun: Attention {
+pub trait ValueRun {
     /// Outputs of dense attention for the input or step to come, one array per layer.
     fn compare_with(&mut self, dense: Vec<Array2<f32>>);
     /// This, as the attention that a model is given.

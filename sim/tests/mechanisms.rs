@@ -32,6 +32,7 @@ fn decode(layer: u32, head: u32, keys: u32, values: u32) -> Request {
         requant_threshold: None,
         requant: false,
         accumulate_importance: true,
+        causal: false,
         rescale_importance: false,
         token_topk: None,
     }

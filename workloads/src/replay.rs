@@ -129,7 +129,8 @@ impl<'r> Replays<'r> {
                 let all = request.sentence_length;
                 let queries = if request.phase == Phase::Prefill { all } else { 1 };
                 let counts = (request.keys, request.values, request.queries);
-                if counts != (all, all, queries) || request.phase != first.phase {
+                if counts != (all, all, queries) || (request.phase, request.causal) != (first.phase, first.causal)
+                {
                     return refuse(
                         request,
                         format!("nothing pruned: {queries} queries, {all} keys and {all} values"),
@@ -154,7 +155,7 @@ impl<'r> Replays<'r> {
         Ok(Replay {
             heads,
             head_dim: first.head_dim as usize,
-            causal: first.phase == Phase::Decode,
+            causal: first.causal || first.phase == Phase::Decode,
             layers: layers.collect(),
         })
     }
@@ -230,6 +231,7 @@ mod tests {
                 requant_threshold: None,
                 requant: false,
                 accumulate_importance: false,
+                causal: false,
                 rescale_importance: false,
                 token_topk: None,
             };

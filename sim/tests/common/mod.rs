@@ -133,6 +133,7 @@ pub fn designs() -> impl Strategy<Value = Design> {
                     requant_threshold: threshold,
                     requant: !prefill && layer.requant >> head & 1 == 1,
                     accumulate_importance: true,
+                    causal: false,
                     rescale_importance: false,
                     token_topk: next.filter(|&next| last && layer.topk && next < keys),
                 });
@@ -165,6 +166,7 @@ pub fn uniform_designs() -> impl Strategy<Value = Design> {
                 requant_threshold: (!prefill).then_some(0.05),
                 requant: requant && !prefill,
                 accumulate_importance: true,
+                causal: false,
                 rescale_importance: false,
                 token_topk: None,
             }));
