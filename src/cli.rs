@@ -5,7 +5,7 @@ use std::{env, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    dram::DramArgs, list::ListArgs, reproduce::ReproduceArgs, run::RunArgs, show::ShowArgs,
+    dram::DramArgs, fidelity::FidelityArgs, list::ListArgs, reproduce::ReproduceArgs, run::RunArgs, show::ShowArgs,
     trace::TraceArgs,
 };
 
@@ -43,6 +43,8 @@ pub enum Command {
     Show(ShowArgs),
     /// Reproduce published figures: ours beside theirs
     Reproduce(ReproduceArgs),
+    /// Sweep pruning and bits of a model on a design: fidelity and cost
+    Fidelity(FidelityArgs),
     /// Run a DRAM case: requests in, commands out
     Dram(DramArgs),
     /// Convert and summarise attention traces

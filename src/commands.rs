@@ -1,6 +1,7 @@
 //! Subcommands, one module each.
 
 pub mod dram;
+pub mod fidelity;
 pub mod list;
 pub mod reproduce;
 pub mod run;
@@ -26,6 +27,7 @@ pub fn run(cli: &Cli) -> Result<Verdict> {
         Command::Show(args) => show::run(args, &cli.common),
         Command::Reproduce(args) => reproduce::run(args, &cli.common),
         Command::Dram(args) => dram::run(args, &cli.common),
+        Command::Fidelity(args) => fidelity::run(args, &cli.common),
         Command::Trace(args) => trace::run(args, &cli.common),
     }
 }

@@ -6,7 +6,7 @@
 //! * [`published`], [`figures`]: numbers of others, and figures made again.
 //! * [`report`]: a result, as JSON and as text.
 //! * [`observers`]: waveform, timeline and progress bar.
-//! * [`output`]: files that are complete or absent. [`table`]: tables and numbers for people.
+//! * [`plot`]: charts. [`output`]: files that are complete or absent. [`table`]: tables and numbers for people.
 //!
 //! All input and output of the project happens here, in readers of `attelier-workloads`, and in
 //! tests; the model crates do none.
@@ -18,6 +18,7 @@ pub mod figures;
 pub mod machines;
 pub mod observers;
 pub mod output;
+pub mod plot;
 pub mod published;
 pub mod report;
 pub mod table;

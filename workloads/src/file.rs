@@ -43,6 +43,21 @@ pub fn read(file: &str, name: &str, reader: impl Read) -> Result<Workload, Trace
     }
 }
 
+/// The reader of a trace of ours that carries tensors; `None` for any other trace.
+///
+/// # Errors
+/// A file that cannot be opened, and a header that breaks the format.
+pub fn open_tensor_trace(path: &Path) -> Result<Option<TraceReader<'static>>, TraceError> {
+    let shown = path.display().to_string();
+    let io = |source| TraceError::new(Problem::Io { action: "open the file", source }, &shown);
+    let mut lines = Lines::new(&shown, File::open(path).map_err(io)?, trace::MAX_LINE)?;
+    if lines.first_byte()? != Some(b'{') {
+        return Ok(None);
+    }
+    let reader = TraceReader::from_lines(lines)?;
+    Ok((reader.header().content == trace::Content::Tensors).then_some(reader))
+}
+
 /// Writes a workload as a trace; a name that ends in `.gz` is compressed.
 ///
 /// The target appears complete or not at all: the lines go to a temporary file beside it, which

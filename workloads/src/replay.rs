@@ -35,6 +35,11 @@ pub struct Replay {
 }
 
 impl Replay {
+    /// Whether this is the prompt of a decoder: many queries, each blind to what follows it.
+    pub fn is_prompt(&self) -> bool {
+        self.causal && self.layers.first().is_some_and(|layer| layer.q.nrows() > 1)
+    }
+
     /// Runs `attention` over all layers; returns what it answered, a row per query that was left.
     ///
     /// # Errors
