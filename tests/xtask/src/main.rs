@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, reason = "a terminal tool: its output is its purpose")]
 
 mod packages;
+mod python;
 mod shared;
 mod steps;
 mod tally;
