@@ -24,6 +24,7 @@ const MODULES: &[&str] =
 /// Returns whether all is present.
 pub fn provide() -> bool {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let repository = repository.canonicalize().unwrap_or(repository);
     let outcome = match env::var_os(VARIABLE) {
         Some(python) => complete(Path::new(&python)),
         None => environment(&repository),
