@@ -8,16 +8,14 @@ use std::collections::VecDeque;
 use crate::command::{self, CommandId};
 use crate::engine::Engine;
 use crate::error::TableError;
-use crate::request::{Completion, NONE, Op, Outcome, Pool};
+use crate::request::{Completion, Op, Outcome, Pool};
 use crate::stats::Statistics;
 use crate::trace::{CommandSink, Issued};
 
 pub mod active_list;
 pub mod bank_queues;
-mod bank_set;
 mod queue;
 mod refresh;
-mod wait_list;
 
 pub use active_list::{ActiveListConfig, Scheduler};
 pub use bank_queues::BankQueuesConfig;
@@ -204,12 +202,4 @@ impl Core {
             (Op::Write, true) => command::WRA,
         }
     }
-}
-
-/// First later request in the same bank list whose "hits the open row" equals `hit`.
-pub(crate) fn find_from(pool: &Pool, mut slot: u32, row: u32, hit: bool) -> u32 {
-    while slot != NONE && (pool.get(slot).row == row) != hit {
-        slot = pool.next(slot);
-    }
-    slot
 }
