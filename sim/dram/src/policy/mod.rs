@@ -30,6 +30,31 @@ pub enum Policy {
     BankQueues(BankQueuesConfig),
 }
 
+impl Policy {
+    /// Names of ready-made policies, and what each is.
+    pub const NAMES: [(&str, &str); 4] = [
+        ("frfcfs", "first ready, first come, as Ramulator 2"),
+        ("frfcfs-row-hit", "the same, but a row stays open while an older request hits it"),
+        ("bank-queues", "a queue per bank served in turn, reads and writes apart, as DRAMsim3"),
+        ("bank-queues-unified", "the same with one queue for reads and writes"),
+    ];
+
+    /// The policy of a name in [`Policy::NAMES`], with its usual queue sizes.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Policy> {
+        let active = |scheduler| ActiveListConfig { scheduler, ..ActiveListConfig::default() };
+        let banks =
+            |unified_queue| BankQueuesConfig { unified_queue, ..BankQueuesConfig::default() };
+        Some(match name {
+            "frfcfs" => Policy::ActiveList(active(Scheduler::FrFcfs)),
+            "frfcfs-row-hit" => Policy::ActiveList(active(Scheduler::FrFcfsRowHit)),
+            "bank-queues" => Policy::BankQueues(banks(false)),
+            "bank-queues-unified" => Policy::BankQueues(banks(true)),
+            _ => return None,
+        })
+    }
+}
+
 /// Commands one channel can send in a cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommandSlots {
