@@ -65,7 +65,9 @@ pub fn tensors(shapes: &BTreeMap<String, Vec<usize>>) -> Vec<u8> {
         .map(|(name, shape)| {
             let count: usize = shape.iter().product();
             // Norms around 0 would make all states alike.
-            let mean = if name.to_lowercase().ends_with("norm.weight") { 1.0 } else { 0.0 };
+            let is_norm =
+                ["norm.weight", "norm.gamma"].iter().any(|end| name.to_lowercase().ends_with(end));
+            let mean = if is_norm { 1.0 } else { 0.0 };
             (name, shape, (0..count).flat_map(|_| (mean + next()).to_le_bytes()).collect())
         })
         .collect();
