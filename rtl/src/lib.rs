@@ -3,6 +3,7 @@
 //! * [`ModuleBuilder`] and [`Signal`] describe a module; [`ModuleBuilder::finish`] checks it.
 //! * [`Design`] collects a module and what it instantiates, and prints one Verilog file for each.
 //! * [`Simulator`] runs a design inside the calling program.
+//! * `bench` compares native execution with Verilog simulators.
 //!
 //! # Example
 //!
@@ -40,6 +41,8 @@
 //! nothing reads, unless [`ModuleBuilder::discard`] says so; combinational loops, also through
 //! instances; names that are illegal, reserved or given twice.
 
+#[cfg(feature = "bench")]
+pub mod bench;
 pub mod bits;
 mod build;
 mod check;
