@@ -44,6 +44,7 @@
 #[cfg(feature = "bench")]
 pub mod bench;
 pub mod bits;
+pub mod blocks;
 mod build;
 mod check;
 mod design;

@@ -225,16 +225,20 @@ proptest! {
 
 #[test]
 fn simulators_agree_with_native_execution_and_the_linter_finds_nothing() {
-    let mut bench = Bench::default();
+    // Verilator takes seconds for each recipe, Icarus Verilog does not.
+    let (mut bench, mut small) = (Bench::default(), Bench::default());
     for seed in 0..24 {
         let steps = recipe(&mut common::random(seed), 60);
         let module = module(&format!("expressions_{seed}"), &steps);
         let vectors = vectors(&module, seed, 60);
-        bench.add(Case::native(&module, vectors).unwrap());
+        let case = Case::native(&module, vectors).unwrap();
+        if seed < 5 {
+            small.add(case.clone());
+        }
+        bench.add(case);
     }
     // Random expressions compare a value with itself in ways that only a linter sees through.
     common::lint_except(&bench, &["UNSIGNED", "CMPCONST"]);
-    for tool in [Tool::Icarus, Tool::Verilator] {
-        common::compare(&bench, tool, 24 * 60);
-    }
+    common::compare(&bench, Tool::Icarus, 24 * 60);
+    common::compare(&small, Tool::Verilator, 5 * 60);
 }

@@ -46,8 +46,17 @@ pub fn simulate(tool: Tool, folder: &Path, files: &[String]) -> Result<String, B
         }
         Tool::Verilator => {
             // The bench is no product: only the modules are linted, elsewhere.
-            let build = ["--binary", "-j", "2", "-Wno-lint", "-Wno-style", "-Wno-fatal", "--top-module", "bench"];
-            let fast = ["-O3", "--x-assign", "0", "-CFLAGS", "-O1"];
+            let build = [
+                "--binary",
+                "-j",
+                "2",
+                "-Wno-lint",
+                "-Wno-style",
+                "-Wno-fatal",
+                "--top-module",
+                "bench",
+            ];
+            let fast = ["-O3", "--x-assign", "0", "-CFLAGS", "-O0"];
             run("verilator", folder, &[&build[..], &fast, &files].concat())?;
             run("./obj_dir/Vbench", folder, &[])
         }
