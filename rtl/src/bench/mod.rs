@@ -4,6 +4,7 @@
 //! [`Bench`] writes many cases into one self-checking test bench, runs a simulator over it, and
 //! counts what was compared. Nothing compared is an error, never a success.
 
+mod mutants;
 mod text;
 mod tools;
 
@@ -11,7 +12,10 @@ use std::{collections::BTreeMap, fs, io, path::Path, sync::Arc};
 
 use thiserror::Error;
 
-pub use self::tools::{Tool, lint, yosys};
+pub use self::{
+    mutants::{Mutant, mutants},
+    tools::{Tool, lint, yosys},
+};
 use crate::{bits::Bits, design::Design, error, ir::Module, native::Simulator};
 
 /// Cycles of reset before the first vector.
