@@ -49,6 +49,7 @@ mod build;
 mod check;
 mod design;
 mod error;
+pub mod estimate;
 pub mod ir;
 mod native;
 pub mod netlist;

@@ -52,7 +52,7 @@ fn prove(module: &Arc<Module>, properties: &str, command: &str) {
         .take(4)
         .find(|one| !holds(&one.module, properties, command))
         .map(|one| one.mistake.clone());
-    println!("{}: proved; refuted: {refuted:?}", module.name());
+    eprintln!("{}: proved; refuted: {refuted:?}", module.name());
     assert!(refuted.is_some(), "{}: every mutant was proved", module.name());
 }
 

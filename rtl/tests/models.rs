@@ -64,7 +64,7 @@ fn check(module: Result<Arc<Module>, attelier_rtl::Error>, model: &dyn Fn() -> M
     let step = mutants.len().div_ceil(MUTANTS).max(1);
     let tried: Vec<_> = mutants.iter().step_by(step).collect();
     let caught = tried.iter().filter(|one| compare(&one.module, model(), 1).is_err()).count();
-    println!("{}: {compared} values, {caught} of {} mutants", module.name(), tried.len());
+    eprintln!("{}: {compared} values, {caught} of {} mutants", module.name(), tried.len());
     assert!(tried.is_empty() || caught * 2 > tried.len(), "{}: {caught}", module.name());
 }
 

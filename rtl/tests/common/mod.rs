@@ -56,7 +56,7 @@ pub fn compare(bench: &Bench, tool: Tool, vectors: u64) {
     }
     let comparisons = bench.run(tool).unwrap_or_else(|error| panic!("{error}"));
     let sum = |count: fn(&Comparison) -> u64| comparisons.iter().map(count).sum::<u64>();
-    println!(
+    eprintln!(
         "{}: {} modules, {} vectors, {} cycles, {} signals, {} mismatches, {} unknown",
         tool.name(),
         comparisons.len(),
