@@ -17,8 +17,14 @@ struct Package {
 }
 
 /// Every such program; a test that needs another adds a line.
-const PACKAGES: &[Package] =
-    &[Package { program: "python3", debian: "python3", purpose: "second reader of JSON outputs" }];
+const PACKAGES: &[Package] = &[
+    Package { program: "python3", debian: "python3", purpose: "second reader of JSON outputs" },
+    Package { program: "verilator", debian: "verilator", purpose: "lint and run Verilog" },
+    Package { program: "g++", debian: "g++", purpose: "build what Verilator writes" },
+    Package { program: "make", debian: "make", purpose: "build what Verilator writes" },
+    Package { program: "iverilog", debian: "iverilog", purpose: "run Verilog with four states" },
+    Package { program: "yosys", debian: "yosys", purpose: "proofs and synthesis of Verilog" },
+];
 
 /// Installs what is missing when run as root with `apt-get` at hand, and names what stays missing.
 ///
