@@ -5,8 +5,8 @@ use std::{env, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    cosim::CosimArgs, dram::DramArgs, list::ListArgs, reproduce::ReproduceArgs, run::RunArgs,
-    show::ShowArgs, trace::TraceArgs,
+    cosim::CosimArgs, dram::DramArgs, fidelity::FidelityArgs, list::ListArgs,
+    reproduce::ReproduceArgs, run::RunArgs, show::ShowArgs, trace::TraceArgs,
 };
 
 /// A workshop for attention accelerators.
@@ -45,6 +45,8 @@ pub enum Command {
     Reproduce(ReproduceArgs),
     /// Compare hardware with the simulator, cycle by cycle
     Cosim(CosimArgs),
+    /// Sweep pruning and bits of a model on a design: fidelity and cost
+    Fidelity(FidelityArgs),
     /// Run a DRAM case: requests in, commands out
     Dram(DramArgs),
     /// Convert and summarise attention traces

@@ -2,6 +2,7 @@
 
 pub mod cosim;
 pub mod dram;
+pub mod fidelity;
 pub mod list;
 pub mod reproduce;
 pub mod run;
@@ -28,6 +29,7 @@ pub fn run(cli: &Cli) -> Result<Verdict> {
         Command::Reproduce(args) => reproduce::run(args, &cli.common),
         Command::Cosim(args) => cosim::run(args, &cli.common),
         Command::Dram(args) => dram::run(args, &cli.common),
+        Command::Fidelity(args) => fidelity::run(args, &cli.common),
         Command::Trace(args) => trace::run(args, &cli.common),
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! * [`cli`]: arguments. [`commands`]: one module per subcommand.
 //! * [`machines`], [`workload`]: what the names on the command line stand for.
+//! * [`values`]: a model with a machine as its attention.
 //! * [`published`], [`figures`]: numbers of others, and figures made again.
 //! * [`report`]: a result, as JSON and as text.
 //! * [`cosim`]: simulator, RTL and its Verilog, compared cycle by cycle.
 //! * [`observers`]: waveform, timeline and progress bar.
-//! * [`output`]: files that are complete or absent. [`table`]: tables and numbers for people.
+//! * [`plot`]: charts. [`output`]: files that are complete or absent. [`table`]: tables and numbers for people.
 //!
 //! All input and output of the project happens here, in readers of `attelier-workloads`, and in
 //! tests; the model crates do none.
@@ -19,7 +20,9 @@ pub mod figures;
 pub mod machines;
 pub mod observers;
 pub mod output;
+pub mod plot;
 pub mod published;
 pub mod report;
 pub mod table;
+pub mod values;
 pub mod workload;

@@ -12,9 +12,9 @@ use attelier_hw::{
     diagnostic::{Diagnostic, MAX_TEXT_BYTES, SourceText},
 };
 use attelier_sim::{energy::Energy, kernel::run::Mode, observe::Observer, result::RunResult};
-use attelier_workloads::Workload;
+use attelier_workloads::{Workload, pruning::Pruning};
 
-use crate::cli::Overrides;
+use crate::{cli::Overrides, values::ValueRun};
 
 /// A checked design that can run a workload.
 pub trait Machine: Send + Sync {
@@ -35,6 +35,17 @@ pub trait Machine: Send + Sync {
         seed: u64,
         observer: &mut dyn Observer,
     ) -> Result<RunResult>;
+    /// This machine as the attention of a model of `layers` layers. With `checks`, outputs are
+    /// compared with references on the way.
+    ///
+    /// # Errors
+    /// Widths that the machine does not hold.
+    fn values<'a>(
+        &'a self,
+        pruning: &Pruning,
+        layers: usize,
+        checks: bool,
+    ) -> Result<Box<dyn ValueRun + 'a>>;
     /// Energy of a run.
     fn energy(&self, result: &RunResult) -> Energy;
 }

@@ -19,6 +19,9 @@ pub const SPATTEN_BERT_OPS_PER_S: f64 = 1.61e12;
 /// which tasks; the parts are rounded and add up to 8.31.
 pub const SPATTEN_POWER_W: [f64; 3] = [8.30, 2.60, 5.71];
 
+/// Share of inputs that need their LSBs, mean over the tasks with progressive quantization.
+pub const SPATTEN_LSB_SHARE: f64 = 0.059;
+
 /// Figure 19: parallelism of the top-k engines and throughput [GFLOPS].
 pub const SPATTEN_FIG19_TOPK: [(u32, f64); 6] =
     [(1, 168.0), (2, 299.0), (4, 485.0), (8, 653.0), (16, 776.0), (32, 771.0)];
@@ -57,4 +60,17 @@ pub fn beside(design: &str, workload: &Workload, report: &Report) -> Vec<Publish
         }
     }
     rows
+}
+
+/// Published numbers that stand beside a run with real values: the share of passes that needed the
+/// LSBs of their keys.
+pub fn beside_values(design: &str, report: &Report) -> Vec<Published> {
+    let share = report.progressive.filter(|progressive| progressive.flat > 0);
+    let Some(ours) = share.and_then(|progressive| progressive.share) else { return Vec::new() };
+    if design != "spatten" {
+        return Vec::new();
+    }
+    let source = "SpAtten, HPCA 2021, III-D";
+    let item = "passes that read key LSBs";
+    vec![Published::new(item, SPATTEN_LSB_SHARE * 100.0, ours * 100.0, "%", source)]
 }

@@ -3,6 +3,7 @@
 //! Keys are stable: adding one is fine, renaming is not. What the models do not know is `null`, and
 //! a note says why.
 
+mod checks;
 mod identity;
 mod text;
 
@@ -12,6 +13,9 @@ use attelier_sim::{
 };
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
+use crate::values::{Fidelity, ValueResult};
+
+pub use checks::{Checks, LayerRow, Progressive};
 pub use identity::Identity;
 
 /// A unit (or the bandwidth) that is used for more than this share of the cycles bounds the run.
@@ -61,6 +65,10 @@ pub struct Report {
     pub bound: Option<Bound>,
     /// Comparison with the reference kernels.
     pub checks: Checks,
+    /// Passes that needed their key LSBs, of a run with real values.
+    pub progressive: Option<Progressive>,
+    /// What the machine did to the result of the model; `None` without a model.
+    pub fidelity: Option<Fidelity>,
     /// Published numbers beside ours.
     pub published: Vec<Published>,
     /// Things the reader must know.
@@ -202,17 +210,6 @@ pub enum BoundKind {
     Latency,
 }
 
-/// Comparison with the reference kernels; `None` where it was not asked for.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Checks {
-    /// Outputs compared.
-    pub outputs: Option<u64>,
-    /// Largest absolute difference.
-    pub max_abs_error: Option<f64>,
-    /// Outputs outside their bound.
-    pub mismatches: Option<u64>,
-}
-
 /// One published number beside ours.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Published {
@@ -298,6 +295,8 @@ impl Report {
             area_mm2: None,
             units,
             checks: Checks::default(),
+            progressive: None,
+            fidelity: None,
             published: Vec::new(),
             notes,
         }
@@ -311,6 +310,14 @@ impl Report {
         self.power_w = (self.seconds > 0.0).then(|| total / self.seconds);
         self.energy_j = Energy { total: Some(total), terms: energy.terms };
         self.notes.extend(energy.notes);
+        self
+    }
+
+    /// The same run with what its values tell.
+    pub fn with_values(mut self, values: &ValueResult, fidelity: Option<Fidelity>) -> Self {
+        self.checks = Checks::of(values);
+        self.progressive = Some(Progressive::of(&values.comparison));
+        self.fidelity = fidelity;
         self
     }
 

@@ -3,8 +3,9 @@
 //! * [`ModuleBuilder`] and [`Signal`] describe a module; [`ModuleBuilder::finish`] checks it.
 //! * [`Design`] collects a module and what it instantiates, and prints one Verilog file for each.
 //! * [`Simulator`] runs a design inside the calling program.
-//! * [`bench`] compares a design with vectors: natively, under Verilator and under Icarus.
-//!   [`mutate`] gives designs that such a comparison must refuse.
+//! * [`witness`] compares a design with a model, cycle by cycle: natively, under Verilator and under
+//!   Icarus. [`mutate`] gives designs that such a comparison must refuse.
+//! * `bench` compares native execution with Verilog simulators.
 //!
 //! # Example
 //!
@@ -42,18 +43,22 @@
 //! nothing reads, unless [`ModuleBuilder::discard`] says so; combinational loops, also through
 //! instances; names that are illegal, reserved or given twice.
 
-pub mod witness;
+#[cfg(feature = "bench")]
+pub mod bench;
 pub mod bits;
+pub mod blocks;
 mod build;
 mod check;
 mod design;
 mod error;
+pub mod estimate;
 pub mod ir;
 pub mod mutate;
 mod native;
 pub mod netlist;
 pub mod units;
 pub mod verilog;
+pub mod witness;
 mod words;
 
 pub use self::{

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use anyhow::{Result, bail};
 use attelier_sim::{kernel::run::Mode, observe::Observer, result::RunResult};
-use attelier_workloads::Workload;
+use attelier_workloads::{Workload, pruning::Pruning};
 use clap::Args;
 
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
     output::{self, OutputFile},
     published,
     report::{Identity, Report},
+    values::{self, Source, TextArgs},
     workload,
 };
 
@@ -23,9 +24,17 @@ use crate::{
 pub struct RunArgs {
     /// Design [default: spatten]; see `attelier list designs`
     pub design: Option<String>,
-    /// Workload preset or trace file [default: that of the design]; a preset is changed with
-    /// `--set workload.tokens=N`, `workload.context=N` and `workload.seed=N`
+    /// Workload preset, trace file or model folder [default: that of the design]; a preset is
+    /// changed with `--set workload.tokens=N`, `workload.context=N` and `workload.seed=N`, a model or
+    /// a trace with tensors is pruned with `workload.token_keep=0.5`, `head_keep`, `value_keep`,
+    /// `query_bits`, `key_bits`, `key_lsb_bits`, `value_bits`, `requant_threshold`
     pub workload: Option<String>,
+    /// Text for models.
+    #[command(flatten)]
+    pub text: TextArgs,
+    /// Compare every output with the reference kernels, which takes longer
+    #[arg(long)]
+    pub check: bool,
     /// Departures from the preset.
     #[command(flatten)]
     pub overrides: Overrides,
@@ -44,18 +53,30 @@ pub struct RunArgs {
 struct Job {
     design: &'static str,
     loaded: Loaded,
-    workload: Workload,
-    /// Seed of the draws of the workload, if it has any.
-    workload_seed: Option<u64>,
+    work: Work,
+    check: bool,
     /// What departs from design and workload as published.
     changes: Vec<String>,
+}
+
+/// What is to be done.
+enum Work {
+    /// Counts.
+    Counts {
+        workload: Workload,
+        /// Seed of the draws of the workload, if it has any.
+        seed: Option<u64>,
+    },
+    /// Real values, pruned like this.
+    Values { source: Source, pruning: Pruning },
 }
 
 /// Runs the command.
 pub fn run(args: &RunArgs, common: &Common) -> Result<Verdict> {
     let outputs = [&common.json, &args.vcd, &args.perfetto].map(Option::as_deref);
     let trace = args.workload.as_deref().and_then(workload::file);
-    output::check_paths(&outputs, &[args.overrides.config.as_deref(), trace])?;
+    let inputs = [args.overrides.config.as_deref(), trace, args.text.text.as_deref()];
+    output::check_paths(&outputs, &inputs)?;
     // Bad input is found before any file is touched, an unwritable file before the simulation.
     let job = Job::prepare(args, common.seed)?;
     let open = |path: &Option<PathBuf>| path.as_deref().map(OutputFile::create).transpose();
@@ -74,13 +95,13 @@ pub fn run(args: &RunArgs, common: &Common) -> Result<Verdict> {
     if let Some(perfetto) = &mut perfetto {
         observers.add(perfetto);
     }
-    let result = job.simulate(args.every_cycle, common.seed, &mut observers)?;
+    let mode = if args.every_cycle { Mode::EveryCycle } else { Mode::Jump };
+    let report = job.run(mode, common.seed, &mut observers)?;
     let vcd_outcome = vcd.map_or(Ok(()), VcdWriter::finish);
     let perfetto_outcome = perfetto.map_or(Ok(()), PerfettoWriter::finish);
     check(vcd_file.as_ref(), vcd_outcome)?;
     check(perfetto_file.as_ref(), perfetto_outcome)?;
 
-    let report = job.report(&result, common.seed);
     if let Some(file) = json_file {
         file.commit_json(&report)?;
     }
@@ -88,7 +109,7 @@ pub fn run(args: &RunArgs, common: &Common) -> Result<Verdict> {
         file.commit()?;
     }
     output::print(&report.text())?;
-    Ok(Verdict::Passed)
+    Ok(if report.checks.passed() { Verdict::Passed } else { Verdict::CheckFailed })
 }
 
 /// Explains a write error of a recording.
@@ -113,47 +134,88 @@ impl Job {
         }
         let loaded = machines::load(design, &overrides)?;
         let name = args.workload.as_deref().unwrap_or(loaded.default_workload);
-        let workload = workload::load(name, &knobs, seed)?;
-        let workload_seed = workload::seed(name, &knobs, seed)?;
+        let source = match workload::file(name) {
+            Some(_) => Source::open(name, &args.text)?,
+            None => None,
+        };
+        let work = match source {
+            Some(source) => Work::Values { source, pruning: values::pruning(&knobs)? },
+            None => {
+                for (given, option) in
+                    [(args.check, "--check"), (args.text.text.is_some(), "--text")]
+                {
+                    if given {
+                        bail!(
+                            "`{option}` needs real values, and `{name}` has counts only: expected a \
+                             model folder or a trace with tensors (`attelier trace extract`)"
+                        );
+                    }
+                }
+                let workload = workload::load(name, &knobs, seed)?;
+                Work::Counts { workload, seed: workload::seed(name, &knobs, seed)? }
+            }
+        };
         let file = args.overrides.config.iter().map(|file| format!("--config {}", file.display()));
         let sets = args.overrides.set.iter().map(|set| format!("--set {set}"));
         let changes = file.chain(sets).collect();
         let design = loaded.config.design().name;
-        Ok(Self { design, loaded, workload, workload_seed, changes })
+        Ok(Self { design, loaded, work, check: args.check, changes })
     }
 
-    /// Simulates.
-    fn simulate(
+    /// Simulates; tells everything there is to say about it.
+    fn run(&self, mode: Mode, seed: u64, observer: &mut dyn Observer) -> Result<Report> {
+        match &self.work {
+            Work::Counts { workload, seed: workload_seed } => {
+                let result = self.loaded.machine.simulate(workload, mode, seed, observer)?;
+                let hash = workload.content_hash();
+                let report = self.report(&workload.name, hash, &result, |identity| {
+                    identity.started_by(command_line(), seed).with_workload_seed(*workload_seed)
+                });
+                let beside = published::beside(self.design, workload, &report);
+                Ok(report.beside(beside).noting(about(workload)))
+            }
+            Work::Values { source, pruning } => {
+                let machine = &self.loaded.machine;
+                let mut run = machine.values(pruning, source.layers(), self.check)?;
+                let fidelity = source.compute(run.as_mut())?;
+                let values = run.simulate(mode, seed, observer)?;
+                let workload = source.workload(&values);
+                // Equal counts can come from different texts.
+                let counts = workload.content_hash();
+                let hash = [counts.as_bytes(), values.digest.as_bytes()].concat();
+                let name = &workload.name;
+                let report = self.report(name, blake3::hash(&hash), &values.result, |identity| {
+                    identity.started_by(command_line(), seed)
+                });
+                let report = report.with_values(&values, fidelity);
+                let beside = published::beside_values(self.design, &report);
+                Ok(report.beside(beside).noting(about(&workload)))
+            }
+        }
+    }
+
+    fn report(
         &self,
-        every_cycle: bool,
-        seed: u64,
-        observer: &mut dyn Observer,
-    ) -> Result<RunResult> {
-        let mode = if every_cycle { Mode::EveryCycle } else { Mode::Jump };
-        self.loaded.machine.simulate(&self.workload, mode, seed, observer)
-    }
-
-    /// Everything there is to say about a run.
-    fn report(&self, result: &RunResult, seed: u64) -> Report {
+        workload: &str,
+        hash: blake3::Hash,
+        result: &RunResult,
+        identity: impl FnOnce(Identity) -> Identity,
+    ) -> Report {
         let machine = &self.loaded.machine;
-        let hash = self.workload.content_hash().to_hex();
-        let identity =
-            Identity::new(self.design, &machine.config_hash(), &self.workload.name, &hash)
-                .started_by(command_line(), seed)
-                .with_workload_seed(self.workload_seed);
-        let report = Report::new(identity, result, machine.peak_bytes_per_s())
-            .with_energy(machine.energy(result));
-        let beside = published::beside(self.design, &self.workload, &report);
+        let hash = hash.to_hex();
+        let named = Identity::new(self.design, &machine.config_hash(), workload, &hash);
         let changed = (!self.changes.is_empty())
             .then(|| format!("not the published preset: {}", self.changes.join(", ")));
-        report.beside(beside).noting(changed.into_iter().chain(self.about_workload()))
+        Report::new(identity(named), result, machine.peak_bytes_per_s())
+            .with_energy(machine.energy(result))
+            .noting(changed)
     }
+}
 
-    /// Where the workload comes from, and what of it no source states.
-    fn about_workload(&self) -> Vec<String> {
-        let Workload { provenance, assumptions, .. } = &self.workload;
-        let source = (!provenance.is_empty()).then(|| format!("workload: {provenance}"));
-        let assumed = assumptions.iter().map(|text| format!("workload, assumed: {text}"));
-        source.into_iter().chain(assumed).collect()
-    }
+/// Where a workload comes from, and what of it no source states.
+fn about(workload: &Workload) -> Vec<String> {
+    let Workload { provenance, assumptions, .. } = workload;
+    let source = (!provenance.is_empty()).then(|| format!("workload: {provenance}"));
+    let assumed = assumptions.iter().map(|text| format!("workload, assumed: {text}"));
+    source.into_iter().chain(assumed).collect()
 }

@@ -8,16 +8,18 @@ use attelier_hw::{
     spatten::{MemoryKind, Spatten},
 };
 use attelier_sim::{
-    designs::spatten::{Options, simulate},
+    designs::spatten::{Options, functional::Functional, simulate, simulate_recording},
     energy::{self, Energy},
     kernel::run::Mode,
     observe::Observer,
     result::RunResult,
     units::dram_memory,
 };
-use attelier_workloads::Workload;
+use attelier_workloads::{Workload, model::Attention, pruning::Pruning};
+use ndarray::Array2;
 
 use super::Machine;
+use crate::values::{ValueResult, ValueRun};
 
 /// The machine of a configuration.
 pub fn build(config: &Config) -> Result<Box<dyn Machine>, Diagnostic> {
@@ -54,7 +56,55 @@ impl Machine for Spatten {
             .with_context(|| format!("cannot run `{}` on `{}`", workload.name, self.name))
     }
 
+    fn values<'a>(
+        &'a self,
+        pruning: &Pruning,
+        layers: usize,
+        checks: bool,
+    ) -> Result<Box<dyn ValueRun + 'a>> {
+        let functional = Functional::new(self, pruning.clone(), layers, checks)?;
+        Ok(Box::new(Values { machine: self, functional }))
+    }
+
     fn energy(&self, result: &RunResult) -> Energy {
         energy::spatten(self, result)
+    }
+}
+
+/// A run with real values.
+struct Values<'a> {
+    machine: &'a Spatten,
+    functional: Functional<'a>,
+}
+
+impl ValueRun for Values<'_> {
+    fn forget(&mut self) {
+        self.functional.forget();
+    }
+
+    fn compare_with(&mut self, dense: Vec<Array2<f32>>) {
+        self.functional.compare_with(dense);
+    }
+
+    fn as_attention(&mut self) -> &mut dyn Attention {
+        &mut self.functional
+    }
+
+    fn simulate(
+        self: Box<Self>,
+        mode: Mode,
+        seed: u64,
+        observer: &mut dyn Observer,
+    ) -> Result<ValueResult> {
+        let (recording, layers) = self.functional.finish();
+        let options = Options { seed, mode, order: None };
+        let (result, comparison) = simulate_recording(self.machine, &recording, options, observer)
+            .with_context(|| format!("cannot run this on `{}`", self.machine.name))?;
+        let mut digest = blake3::Hasher::new();
+        for word in recording.heads.iter().flat_map(|head| &head.outputs) {
+            digest.update(&word.to_le_bytes());
+        }
+        let digest = digest.finalize().to_hex().to_string();
+        Ok(ValueResult { result, requests: recording.requests, digest, comparison, layers })
     }
 }

@@ -2,11 +2,13 @@
 
 use std::fmt::Write;
 
-use super::{Bound, BoundKind, Identity, Report, share};
+use super::checks::ErrorRow;
+use super::{Bound, BoundKind, Identity, LayerRow, Report, share};
 use crate::table::{
     Align::{Left, Right},
     bullets, grouped, percent, significant, table, with_prefix,
 };
+use crate::values::Fidelity;
 
 impl Report {
     /// The report as text of several tables.
@@ -16,6 +18,7 @@ impl Report {
             self.traffic_section(),
             self.units_section(),
             self.energy_section(),
+            self.values_section(),
             self.published_section(),
             self.notes_section(),
         ];
@@ -140,6 +143,36 @@ impl Report {
         format!("Energy\n{}", table(&columns, rows))
     }
 
+    fn values_section(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        if let Some(fidelity) = &self.fidelity {
+            let _ = writeln!(text, "Beside the dense model\n{}", fidelity_table(fidelity));
+        }
+        let checks = &self.checks;
+        if let (Some(outputs), Some(mismatches)) = (checks.outputs, checks.mismatches) {
+            let verdict = if checks.passed() { "passed" } else { "FAILED" };
+            let _ = write!(
+                text,
+                "Checks: {verdict}\n  {} of {} outputs have the bits of a run without the machine\n",
+                grouped(outputs.saturating_sub(mismatches)),
+                grouped(outputs),
+            );
+        }
+        if let (Some(beyond), Some(unbounded)) = (checks.beyond_bound, checks.unbounded) {
+            let _ = writeln!(
+                text,
+                "  {} outputs beyond the stated error bound, {} of scores too large for one",
+                grouped(beyond),
+                grouped(unbounded),
+            );
+        }
+        if !checks.layers.is_empty() {
+            text.push_str(&layers_table(&checks.layers));
+        }
+        text
+    }
+
     fn published_section(&self) -> String {
         if self.published.is_empty() {
             return String::new();
@@ -171,6 +204,67 @@ impl Report {
         }
         format!("Notes\n{}", bullets(&self.notes))
     }
+}
+
+fn fidelity_table(fidelity: &Fidelity) -> String {
+    let cosine = |cosine: f64| format!("{cosine:.6}");
+    let mut rows = vec![
+        ("inputs", grouped(fidelity.inputs)),
+        (
+            "tokens",
+            format!(
+                "{} of {} reach the last layer",
+                grouped(fidelity.tokens_kept),
+                grouped(fidelity.tokens)
+            ),
+        ),
+    ];
+    if let (Some(mean), Some(min)) = (fidelity.embedding_cosine_mean, fidelity.embedding_cosine_min)
+    {
+        let text = format!("{} mean, {} least", cosine(mean), cosine(min));
+        rows.push(("embedding cosine", text));
+    }
+    rows.push(("output cosine", cosine(fidelity.output_cosine)));
+    rows.push((
+        "output error",
+        format!(
+            "{} rms, {} largest",
+            significant(fidelity.output_rms_error),
+            significant(fidelity.output_max_error)
+        ),
+    ));
+    if let Some(same) = fidelity.same_prediction {
+        rows.push(("same prediction", percent(Some(same))));
+    }
+    let line = |(name, value): (&str, String)| format!("  {name:<18}{value}\n");
+    rows.into_iter().map(line).collect()
+}
+
+fn layers_table(layers: &[LayerRow]) -> String {
+    let columns = [
+        ("layer", Right),
+        ("outputs", Right),
+        ("data path max", Right),
+        ("with quantisation max", Right),
+        ("rms", Right),
+        ("cosine", Right),
+        ("with pruning rms", Right),
+        ("cosine", Right),
+    ];
+    let rows = layers.iter().map(|row| {
+        let pruning = |of: fn(&ErrorRow) -> String| row.pruning.as_ref().map_or("-".into(), of);
+        vec![
+            row.layer.to_string(),
+            grouped(row.outputs),
+            significant(row.datapath.max),
+            significant(row.numerical.max),
+            significant(row.numerical.rms),
+            format!("{:.6}", row.numerical.cosine),
+            pruning(|row| significant(row.rms)),
+            pruning(|row| format!("{:.6}", row.cosine)),
+        ]
+    });
+    table(&columns, rows)
 }
 
 impl Bound {

@@ -13,7 +13,7 @@ use crate::lines::Lines;
 use crate::trace::{self, TraceReader};
 use crate::{Workload, spatten_csv};
 
-pub use model::open_model;
+pub use model::{open_model, open_texts, open_tokenizer};
 
 /// Reads a trace of ours or a SpAtten csv, plain or gzip; the first byte of the text tells which.
 ///
@@ -41,6 +41,21 @@ pub fn read(file: &str, name: &str, reader: impl Read) -> Result<Workload, Trace
         Some(b'{') => trace::collect(TraceReader::from_lines(lines)?),
         Some(_) => spatten_csv::read_lines(lines, name),
     }
+}
+
+/// The reader of a trace of ours that carries tensors; `None` for any other trace.
+///
+/// # Errors
+/// A file that cannot be opened, and a header that breaks the format.
+pub fn open_tensor_trace(path: &Path) -> Result<Option<TraceReader<'static>>, TraceError> {
+    let shown = path.display().to_string();
+    let io = |source| TraceError::new(Problem::Io { action: "open the file", source }, &shown);
+    let mut lines = Lines::new(&shown, File::open(path).map_err(io)?, trace::MAX_LINE)?;
+    if lines.first_byte()? != Some(b'{') {
+        return Ok(None);
+    }
+    let reader = TraceReader::from_lines(lines)?;
+    Ok((reader.header().content == trace::Content::Tensors).then_some(reader))
 }
 
 /// Writes a workload as a trace; a name that ends in `.gz` is compressed.

@@ -35,6 +35,11 @@ pub struct Replay {
 }
 
 impl Replay {
+    /// Whether this is the prompt of a decoder: many queries, each blind to what follows it.
+    pub fn is_prompt(&self) -> bool {
+        self.causal && self.layers.first().is_some_and(|layer| layer.q.nrows() > 1)
+    }
+
     /// Runs `attention` over all layers; returns what it answered, a row per query that was left.
     ///
     /// # Errors
@@ -128,7 +133,9 @@ impl<'r> Replays<'r> {
                 let all = request.sentence_length;
                 let queries = if request.phase == Phase::Prefill { all } else { 1 };
                 let counts = (request.keys, request.values, request.queries);
-                if counts != (all, all, queries) || request.phase != first.phase {
+                if counts != (all, all, queries)
+                    || (request.phase, request.causal) != (first.phase, first.causal)
+                {
                     return refuse(
                         request,
                         format!("nothing pruned: {queries} queries, {all} keys and {all} values"),
@@ -153,7 +160,7 @@ impl<'r> Replays<'r> {
         Ok(Replay {
             heads,
             head_dim: first.head_dim as usize,
-            causal: first.phase == Phase::Decode,
+            causal: first.causal || first.phase == Phase::Decode,
             layers: layers.collect(),
         })
     }
@@ -229,6 +236,7 @@ mod tests {
                 requant_threshold: None,
                 requant: false,
                 accumulate_importance: false,
+                causal: false,
                 rescale_importance: false,
                 token_topk: None,
             };

@@ -48,6 +48,9 @@ pub struct Request {
     pub head: u32,
     /// Prefill or decode.
     pub phase: Phase,
+    /// Prefill of a decoder: a query sees no key after its own. A single query sees all anyway.
+    #[serde(skip_serializing_if = "is_false")]
+    pub causal: bool,
     /// Head dimension D.
     pub head_dim: u32,
     /// Tokens of the unpruned context.

@@ -238,6 +238,7 @@ impl Row<'_> {
             requant_threshold: self.threshold()?,
             requant: self.flag("if_requant")?,
             accumulate_importance: self.flag("if_accumulate_importance")?,
+            causal: false,
             rescale_importance: self.flag("if_rescale_previous_importance")?,
             token_topk,
         })

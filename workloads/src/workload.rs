@@ -96,6 +96,7 @@ fn hash_request(hasher: &mut blake3::Hasher, r: &Request) {
         words.extend(optional(value));
     }
     words.extend([r.requant, r.accumulate_importance, r.rescale_importance].map(u32::from));
+    words.push(u32::from(r.causal));
     words.push(u32::from(r.requant_threshold.is_some()));
     for word in words {
         hasher.update(&word.to_le_bytes());
@@ -151,11 +152,12 @@ mod tests {
         let original = small().content_hash();
         assert_eq!(Workload { name: "other".into(), ..small() }.content_hash(), original);
         assert_ne!(Workload { model: "other".into(), ..small() }.content_hash(), original);
-        let changes: [fn(&mut Request); 14] = [
+        let changes: [fn(&mut Request); 15] = [
             |r| r.iteration += 1,
             |r| r.layer += 1,
             |r| r.head += 1,
             |r| r.phase = crate::Phase::Prefill,
+            |r| r.causal = true,
             |r| r.sentence_length += 1,
             |r| r.keys -= 1,
             |r| r.values -= 1,

@@ -24,6 +24,7 @@ fn machine(
     let buffer = (lanes * 32 + per_line.max(2) * 96).next_multiple_of(64) * 2;
     let sram = lines * line_bytes;
     let sets = [
+        "memory.kind=ideal".to_string(),
         format!("memory.channels={channels}"),
         format!("memory.latency_cycles={latency}"),
         format!("qkv_fetcher.lanes={lanes}"),
@@ -133,6 +134,7 @@ pub fn designs() -> impl Strategy<Value = Design> {
                     requant_threshold: threshold,
                     requant: !prefill && layer.requant >> head & 1 == 1,
                     accumulate_importance: true,
+                    causal: false,
                     rescale_importance: false,
                     token_topk: next.filter(|&next| last && layer.topk && next < keys),
                 });
@@ -165,6 +167,7 @@ pub fn uniform_designs() -> impl Strategy<Value = Design> {
                 requant_threshold: (!prefill).then_some(0.05),
                 requant: requant && !prefill,
                 accumulate_importance: true,
+                causal: false,
                 rescale_importance: false,
                 token_topk: None,
             }));

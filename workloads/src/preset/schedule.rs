@@ -84,6 +84,7 @@ pub(super) fn requests(
                 requant_threshold: common.requant_threshold,
                 requant: requant(step.iteration, step.layer, head),
                 accumulate_importance: accumulate,
+                causal: false,
                 rescale_importance: rescale && last_head,
                 token_topk: if last_head { topk[at] } else { None },
             });

@@ -52,7 +52,7 @@ impl Cascade {
         expect_shape("amounts", &[amounts.len()], &[items.len()])?;
         let count = self.importance.len();
         for (&item, amount) in items.iter().zip(amounts) {
-            expect_value(item < count, "items", item, format!("indices below {count}"))?;
+            expect_value(item < count, "items", item, format_args!("indices below {count}"))?;
             self.importance[item] += amount;
         }
         Ok(())

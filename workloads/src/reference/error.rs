@@ -1,5 +1,7 @@
 //! Operands that do not fit together.
 
+use std::fmt::Display;
+
 /// Which operand is wrong, what it is and what would fit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{operand}` is {found}: expected {expected}")]
@@ -28,17 +30,18 @@ pub(crate) fn expect_shape(
     })
 }
 
-/// Checks a condition on the value of `operand`.
+/// Checks a condition on the value of `operand`. Inner loops pass `format_args!`, which is made
+/// into text only if the condition does not hold.
 pub(crate) fn expect_value(
     holds: bool,
     operand: &'static str,
-    found: impl ToString,
-    expected: impl Into<String>,
+    found: impl Display,
+    expected: impl Display,
 ) -> Result<(), OperandError> {
     if holds {
         return Ok(());
     }
-    Err(OperandError { operand, found: found.to_string(), expected: expected.into() })
+    Err(OperandError { operand, found: found.to_string(), expected: expected.to_string() })
 }
 
 fn shape(word: &str, sizes: &[usize]) -> String {

@@ -58,7 +58,7 @@ pub fn expert_queues(
 ) -> Result<Vec<Vec<usize>>, OperandError> {
     let mut queues = vec![Vec::new(); experts];
     for ((token, _), &expert) in chosen.indexed_iter() {
-        let expected = format!("indices below {experts}, the number of experts");
+        let expected = format_args!("indices below {experts}, the number of experts");
         expect_value(expert < experts, "chosen", expert, expected)?;
         queues[expert].push(token);
     }
@@ -80,9 +80,10 @@ pub fn mixture_of_experts(
     expect_shape("routing.experts", chosen.shape(), &[x.nrows(), chosen.ncols()])?;
     expect_shape("routing.scores", routing.scores.shape(), chosen.shape())?;
     let mut y = Array2::zeros(x.raw_dim());
+    let count = experts.len();
     for ((token, rank), &expert) in chosen.indexed_iter() {
-        let expected = format!("indices below {}, the number of experts", experts.len());
-        expect_value(expert < experts.len(), "routing.experts", expert, expected)?;
+        let expected = format_args!("indices below {count}, the number of experts");
+        expect_value(expert < count, "routing.experts", expert, expected)?;
         let output = experts[expert].apply(x.row(token).insert_axis(Axis(0)))?;
         y.row_mut(token).scaled_add(routing.scores[[token, rank]], &output.row(0));
     }

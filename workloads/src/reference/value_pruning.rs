@@ -28,7 +28,12 @@ pub fn weighted_sum(
     expect_shape("probabilities", &[probabilities.len()], &[keys])?;
     let mut output = Array1::zeros(values.ncols());
     for &key in kept {
-        expect_value(key < keys, "kept", key, format!("indices below {keys}, the number of keys"))?;
+        expect_value(
+            key < keys,
+            "kept",
+            key,
+            format_args!("indices below {keys}, the number of keys"),
+        )?;
         for (sum, value) in output.iter_mut().zip(values.row(key)) {
             *sum += probabilities[key] * value;
         }

@@ -1,8 +1,9 @@
 //! Candidate search of A3 (Ham et al., HPCA 2020, arXiv 2002.10941).
 
+use ndarray::ArrayView1;
 use serde::{Deserialize, Serialize};
 
-use super::{Evidence, Head, Needs, Sparsity};
+use super::{Head, Needs, Sparsity};
 use crate::reference::{OperandError, expect_value, top_k};
 
 /// Greedy search for the keys whose dot product with the query is large, without computing it, and
@@ -80,10 +81,7 @@ impl State {
 
     /// Greedy score of every visible row.
     fn greedy_scores(&self, head: &Head<'_>, query: usize) -> Result<Vec<f64>, OperandError> {
-        let Evidence::Vectors { queries, keys, .. } = head.evidence else {
-            head.check(Needs::Vectors)?;
-            return Ok(Vec::new());
-        };
+        let (queries, keys) = head.vectors()?;
         let in_range = query < queries.nrows();
         expect_value(in_range, "query", query, format!("below {}", queries.nrows()))?;
         let vector = queries.row(query).to_vec();
@@ -154,14 +152,13 @@ impl Sparsity for State {
 
     fn begin(&mut self, head: &Head<'_>) -> Result<(), OperandError> {
         head.check(self.needs())?;
-        if let Evidence::Vectors { keys, .. } = head.evidence {
-            let sorted = |column: ndarray::ArrayView1<'_, f64>| {
-                let mut rows: Vec<usize> = (0..column.len()).collect();
-                rows.sort_by(|&a, &b| column[a].total_cmp(&column[b]));
-                rows
-            };
-            self.sorted = keys.columns().into_iter().map(sorted).collect();
-        }
+        let (_, keys) = head.vectors()?;
+        let sorted = |column: ArrayView1<'_, f64>| {
+            let mut rows: Vec<usize> = (0..column.len()).collect();
+            rows.sort_by(|&a, &b| column[a].total_cmp(&column[b]));
+            rows
+        };
+        self.sorted = keys.columns().into_iter().map(sorted).collect();
         Ok(())
     }
 
@@ -193,7 +190,7 @@ impl Sparsity for State {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::{Array2, ArrayView1, ArrayView2, array};
+    use ndarray::{Array2, ArrayView2, array};
     use proptest::prelude::*;
 
     use super::*;

@@ -65,7 +65,12 @@ pub struct Head<'a> {
     pub evidence: Evidence<'a>,
 }
 
-impl Head<'_> {
+fn lacking(known: Needs, needs: Needs) -> OperandError {
+    let (found, expected) = (known.to_string(), needs.to_string());
+    OperandError { operand: "evidence", found, expected }
+}
+
+impl<'a> Head<'a> {
     /// Key at which a query stands. The last query stands at the last key; queries without a key of
     /// their own (more queries than keys) stand at it too.
     pub fn position(&self, query: usize) -> usize {
@@ -86,8 +91,8 @@ impl Head<'_> {
     pub fn check(&self, needs: Needs) -> Result<(), OperandError> {
         expect_value(self.keys > 0, "keys", self.keys, "at least one")?;
         let fits = !self.causal || self.queries <= self.keys;
-        let expected = || format!("at most {}, one for each key, in a causal model", self.keys);
-        expect_value(fits, "queries", self.queries, expected())?;
+        let expected = format!("at most {}, one for each key, in a causal model", self.keys);
+        expect_value(fits, "queries", self.queries, expected)?;
         let known = match self.evidence {
             Evidence::Counts => Needs::Counts,
             Evidence::Scores(scores) => {
@@ -101,7 +106,7 @@ impl Head<'_> {
                 Needs::Vectors
             }
         };
-        expect_value(known >= needs, "evidence", known, needs.to_string())
+        if known < needs { Err(lacking(known, needs)) } else { Ok(()) }
     }
 
     /// Score of a query with one key.
@@ -109,18 +114,28 @@ impl Head<'_> {
     /// # Errors
     /// Indices outside the evidence, or no scores in it.
     pub fn score(&self, query: usize, key: usize) -> Result<f64, OperandError> {
-        let in_range = query < self.queries && key < self.keys;
-        let expected = format!("below ({}, {})", self.queries, self.keys);
-        expect_value(in_range, "(query, key)", format!("({query}, {key})"), expected)?;
+        let Self { queries, keys, .. } = *self;
+        let in_range = query < queries && key < keys;
+        let expected = format_args!("below ({queries}, {keys})");
+        expect_value(in_range, "(query, key)", format_args!("({query}, {key})"), expected)?;
         match self.evidence {
-            Evidence::Counts => {
-                expect_value(false, "evidence", Needs::Counts, Needs::Scores.to_string())?;
-                Ok(f64::NAN)
-            }
+            Evidence::Counts => Err(lacking(Needs::Counts, Needs::Scores)),
             Evidence::Scores(scores) => Ok(scores[[query, key]]),
             Evidence::Vectors { queries, keys, scale } => {
                 Ok(scale * queries.row(query).dot(&keys.row(key)))
             }
+        }
+    }
+
+    /// Query and key vectors.
+    ///
+    /// # Errors
+    /// No vectors in the evidence.
+    pub fn vectors(&self) -> Result<(ArrayView2<'a, f64>, ArrayView2<'a, f64>), OperandError> {
+        match self.evidence {
+            Evidence::Counts => Err(lacking(Needs::Counts, Needs::Vectors)),
+            Evidence::Scores(_) => Err(lacking(Needs::Scores, Needs::Vectors)),
+            Evidence::Vectors { queries, keys, .. } => Ok((queries, keys)),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::reference::{Cascade, OperandError, expect_value};
 
 /// A cache of at most `heavy` + `recent` keys per head and layer: before each step but the first,
 /// all others are evicted for good (H2O, Zhang et al., arXiv 2306.14048; Keyformer, arXiv
-/// 2403.09054, accumulates a regularised probability instead).
+/// 2403.09054, accumulates another score).
 ///
 /// The first step, the prefill, sees the whole prompt. Heads and layers evict on their own. When a
 /// step brings more keys than `recent`, all of them are recent.

@@ -80,11 +80,11 @@ impl State {
     fn enter_layer(&mut self, head: &Head<'_>) -> Result<(), OperandError> {
         let layers = self.token_ratios.len();
         let layer = head.layer as usize;
-        let expected = || format!("below {layers}, the layers of the model");
-        expect_value(layer < layers, "layer", layer, expected())?;
+        let expected = format!("below {layers}, the layers of the model");
+        expect_value(layer < layers, "layer", layer, expected)?;
         let seen = self.tokens.importance().len();
-        let expected = || format!("at least the {seen} of the step before");
-        expect_value(head.keys >= seen, "keys", head.keys, expected())?;
+        let expected = format!("at least the {seen} of the step before");
+        expect_value(head.keys >= seen, "keys", head.keys, expected)?;
         let new_step = self.at.is_none_or(|(step, _)| step != head.step);
         if new_step && self.restart {
             self.tokens.restart();

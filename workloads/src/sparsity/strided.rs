@@ -6,7 +6,7 @@ use super::Pattern;
 use crate::reference::{OperandError, expect_value};
 
 /// Keys nearer than `stride`, and those a multiple of `stride` away: one local head and one column
-/// head of Child et al. (arXiv 1904.10509, section 4.2) joined.
+/// head of Child et al. (arXiv 1904.10509, section 4) joined.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Strided {

@@ -386,6 +386,7 @@ fn heads_that_make_no_sense_are_refused() {
     let two = Array2::zeros((2, 5));
     assert_eq!(check(vectors(&three, &two, false)), "key vectors");
     let head = counted(2, 2, false);
+    assert_eq!(head.vectors().unwrap_err().operand, "evidence");
     assert_eq!(head.score(0, 0).unwrap_err().operand, "evidence");
     assert_eq!(head.score(2, 0).unwrap_err().operand, "(query, key)");
 }

@@ -73,6 +73,17 @@ pub enum PlanError {
         /// On-chip width [bits].
         datapath: u32,
     },
+    /// A mask that the machine does not have.
+    #[error(
+        "request {request}: {queries} causal queries at once; the machine has no causal mask: compute \
+         the prompt elsewhere and give it one token per step"
+    )]
+    Causal {
+        /// Index of the request.
+        request: usize,
+        /// Queries.
+        queries: u32,
+    },
     /// Progressive quantization outside decode.
     #[error(
         "request {request}: progressive quantization is defined for decode; a prefill request has \

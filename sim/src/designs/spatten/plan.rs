@@ -294,6 +294,9 @@ impl<'a> Planner<'a> {
         if large || indices.iter().any(|&index| index > MAX_INDEX) {
             return Err(PlanError::Large { request: at });
         }
+        if request.causal && request.queries > 1 {
+            return Err(PlanError::Causal { request: at, queries: request.queries });
+        }
         // One verdict per request cannot tell which of its queries are flat.
         if request.phase == Phase::Prefill
             && !self.importance.decides()

@@ -4,8 +4,9 @@ use attelier_workloads::reference::softmax;
 
 use super::head::PassResult;
 
-/// Scores, times the softmax scale, up to which the bound of the probabilities is stated.
-const BOUNDED_SCORE: f64 = 40.0;
+/// Scores, times the softmax scale, up to which the bound of the probabilities is stated: beyond
+/// 512 ln 2 = 355 the exponent saturates.
+const BOUNDED_SCORE: f64 = 350.0;
 
 /// Differences between numbers and what they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

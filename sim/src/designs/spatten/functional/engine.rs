@@ -332,6 +332,7 @@ impl<'a> Functional<'a> {
                 .flatten(),
             requant: false,
             accumulate_importance: true,
+            causal: false,
             rescale_importance: false,
             token_topk: None,
         });

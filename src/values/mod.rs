@@ -3,6 +3,8 @@
 //! Each input is run twice, once with dense attention and once with the machine's, so that what the
 //! machine does to the result of the model stands beside its cycles.
 
+mod source;
+
 use anyhow::{Result, anyhow};
 use attelier_sim::designs::spatten::Comparison;
 use attelier_sim::designs::spatten::functional::{Deviation, LayerCheck};
@@ -15,8 +17,12 @@ use attelier_workloads::replay::Replay;
 use ndarray::{Array1, Array2, ArrayView1};
 use serde::Serialize;
 
+pub use source::{Source, TextArgs, pruning};
+
 /// A machine as the attention of a model: first it computes, then it is simulated.
-pub trait ValueRun: Attention {
+pub trait ValueRun {
+    /// Forgets what was stored: another text comes.
+    fn forget(&mut self);
     /// Outputs of dense attention for the input or step to come, one array per layer.
     fn compare_with(&mut self, dense: Vec<Array2<f32>>);
     /// This, as the attention that a model is given.
@@ -39,6 +45,8 @@ pub struct ValueResult {
     pub result: RunResult,
     /// What the machine was given to do.
     pub requests: Vec<Request>,
+    /// Hash of all outputs.
+    pub digest: String,
     /// Its outputs against those that were computed without it.
     pub comparison: Comparison,
     /// Outputs against references, if they were asked for.
@@ -124,7 +132,7 @@ pub fn encode(
     model: &Model,
     texts: &[Vec<u32>],
     run: &mut dyn ValueRun,
-    mut tick: impl FnMut(),
+    tick: &mut dyn FnMut(),
 ) -> Result<Fidelity> {
     let mut gathering = Gathering::default();
     for tokens in texts {
@@ -145,19 +153,34 @@ pub fn encode(
     Ok(gathering.finish())
 }
 
-/// Runs a decoder: the prompt on the host, `steps` further tokens on the machine. Both models read
-/// the tokens that the dense one predicts.
+/// Runs a decoder: each prompt on the host, `steps` further tokens on the machine. Both models read
+/// the tokens that the dense one predicts. `tick` is called after each step.
 ///
 /// # Errors
 /// What the model or the machine refuses.
 pub fn decode(
     model: &Model,
+    prompts: &[Vec<u32>],
+    steps: usize,
+    run: &mut dyn ValueRun,
+    tick: &mut dyn FnMut(),
+) -> Result<Fidelity> {
+    let mut gathering = Gathering { same: Some(0), ..Gathering::default() };
+    for prompt in prompts {
+        run.forget();
+        decode_one(model, prompt, steps, run, &mut gathering, tick)?;
+    }
+    Ok(gathering.finish())
+}
+
+fn decode_one(
+    model: &Model,
     prompt: &[u32],
     steps: usize,
     run: &mut dyn ValueRun,
-    mut tick: impl FnMut(),
-) -> Result<Fidelity> {
-    let mut gathering = Gathering { same: Some(0), ..Gathering::default() };
+    gathering: &mut Gathering,
+    tick: &mut dyn FnMut(),
+) -> Result<()> {
     let prefilled = model.prefill(prompt, &mut Dense::new())?;
     let mut token = largest(prefilled.logits.view())?;
     let mut expected_state = prefilled.state.clone();
@@ -176,7 +199,7 @@ pub fn decode(
         gathering.same = gathering.same.map(|count| count + u64::from(same));
         tick();
     }
-    Ok(gathering.finish())
+    Ok(())
 }
 
 /// Runs recorded operands; nothing comes after attention, so there is no fidelity of a model.

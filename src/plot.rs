@@ -1,0 +1,168 @@
+//! Line charts as SVG, the one place that knows the plotting library.
+//!
+//! Lines are labelled at their right end instead of by a legend, and told apart by marker as well as
+//! by colour; the colours are those of Okabe and Ito, which colour-blind readers can tell apart.
+
+use anyhow::{Result, anyhow};
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+const COLOURS: [RGBColor; 6] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(86, 180, 233),
+    RGBColor(0, 0, 0),
+];
+
+/// Size of one chart [pixels].
+const CHART: (u32, u32) = (420, 280);
+
+/// Part of the width that is left for labels at the end of the lines.
+const LABELS: f64 = 0.32;
+
+/// A chart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chart {
+    /// What it says.
+    pub title: String,
+    /// Name and unit of the horizontal axis.
+    pub x_label: String,
+    /// Names of the points, from left to right.
+    pub x: Vec<String>,
+    /// Name and unit of the vertical axis.
+    pub y_label: String,
+    /// Lines.
+    pub lines: Vec<Line>,
+}
+
+/// A line through the points of a chart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// Its name.
+    pub name: String,
+    /// A number for each point.
+    pub y: Vec<f64>,
+}
+
+/// Charts in rows, as the text of an SVG file.
+///
+/// # Errors
+/// Numbers that are not finite.
+pub fn svg(rows: &[Vec<Chart>]) -> Result<String> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0) as u32;
+    let size = (CHART.0 * columns.max(1), CHART.1 * (rows.len() as u32).max(1));
+    let mut text = String::new();
+    {
+        let root = SVGBackend::with_string(&mut text, size).into_drawing_area();
+        root.fill(&WHITE)?;
+        for (row, charts) in rows.iter().enumerate() {
+            for (column, chart) in charts.iter().enumerate() {
+                let (x, y) = (CHART.0 * column as u32, CHART.1 * row as u32);
+                let area = root.clone().shrink((x, y), CHART);
+                draw(chart, &area)?;
+            }
+        }
+        root.present()?;
+    }
+    Ok(text)
+}
+
+/// Lowest and highest number on the vertical axis.
+fn range(chart: &Chart) -> Result<(f64, f64)> {
+    let all = chart.lines.iter().flat_map(|line| &line.y).copied();
+    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    for y in all {
+        if !y.is_finite() {
+            return Err(anyhow!("`{}` has a point at {y}", chart.title));
+        }
+        (low, high) = (low.min(y), high.max(y));
+    }
+    if low > high {
+        (low, high) = (0.0, 1.0);
+    }
+    let margin = if high > low { (high - low) * 0.08 } else { 0.5 };
+    Ok((low - margin, high + margin))
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
+
+fn draw(chart: &Chart, area: &Area<'_>) -> Result<()> {
+    let (low, high) = range(chart)?;
+    let last = chart.x.len().saturating_sub(1).max(1) as f64;
+    let mut context = ChartBuilder::on(area)
+        .caption(&chart.title, ("sans-serif", 15))
+        .margin(8)
+        .x_label_area_size(38)
+        .y_label_area_size(56)
+        .build_cartesian_2d(-0.1..last * (1.0 + LABELS), low..high)?;
+    let name = |x: &f64| {
+        let at = x.round();
+        let named = (x - at).abs() < 1e-6 && at >= 0.0;
+        named.then(|| chart.x.get(at as usize)).flatten().cloned().unwrap_or_default()
+    };
+    context
+        .configure_mesh()
+        .disable_x_mesh()
+        .light_line_style(TRANSPARENT)
+        .x_labels(chart.x.len() * 2 + 2)
+        .x_label_formatter(&name)
+        .x_desc(&chart.x_label)
+        .y_desc(&chart.y_label)
+        .axis_desc_style(("sans-serif", 12))
+        .label_style(("sans-serif", 11))
+        .draw()?;
+    for (number, line) in chart.lines.iter().enumerate() {
+        let colour = COLOURS[number % COLOURS.len()];
+        let points: Vec<(f64, f64)> =
+            line.y.iter().enumerate().map(|(x, &y)| (x as f64, y)).collect();
+        context.draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))?;
+        match number % 3 {
+            0 => {
+                context.draw_series(points.iter().map(|&at| Circle::new(at, 3, colour.filled())))?
+            }
+            1 => context
+                .draw_series(points.iter().map(|&at| Cross::new(at, 4, colour.stroke_width(2))))?,
+            _ => context.draw_series(
+                points.iter().map(|&at| TriangleMarker::new(at, 5, colour.filled())),
+            )?,
+        };
+        if let Some(&(x, y)) = points.last() {
+            let style = ("sans-serif", 11).into_font().color(&colour);
+            let style = style.pos(Pos::new(HPos::Left, VPos::Center));
+            let label = EmptyElement::at((x, y)) + Text::new(line.name.clone(), (8, 0), style);
+            context.draw_series(std::iter::once(label))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chart(y: Vec<f64>) -> Chart {
+        Chart {
+            title: "Speed".into(),
+            x_label: "width".into(),
+            x: vec!["1".into(), "2".into(), "4".into()],
+            y_label: "GOP/s".into(),
+            lines: vec![Line { name: "ours".into(), y }],
+        }
+    }
+
+    #[test]
+    fn text_stays_text_and_every_point_has_a_marker() {
+        let svg = svg(&[vec![chart(vec![1.0, 2.0, 3.0])]]).unwrap();
+        for text in ["Speed", "width", "GOP/s", "ours"] {
+            assert!(svg.contains(text), "{text} is missing");
+        }
+        assert_eq!(svg.matches("<circle").count(), 3);
+    }
+
+    #[test]
+    fn a_point_that_is_no_number_is_refused() {
+        assert!(svg(&[vec![chart(vec![1.0, f64::NAN, 3.0])]]).is_err());
+    }
+}

@@ -1,0 +1,106 @@
+//! Numbers of a run with real values against what they should be.
+
+use attelier_sim::designs::spatten::Comparison;
+use attelier_sim::designs::spatten::functional::{Deviation, LayerCheck};
+use serde::Serialize;
+
+use super::share;
+use crate::values::ValueResult;
+
+/// Comparisons of a run; `None` where they were not asked for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Checks {
+    /// Outputs of the machine that were compared with those computed without it.
+    pub outputs: Option<u64>,
+    /// Largest difference from exact attention under the same decisions.
+    pub max_abs_error: Option<f64>,
+    /// Outputs that are not the same bits, and jobs with other keys.
+    pub mismatches: Option<u64>,
+    /// Outputs farther from exact attention of the stored operands than the stated bound.
+    pub beyond_bound: Option<u64>,
+    /// Outputs of passes whose scores are too large for a bound.
+    pub unbounded: Option<u64>,
+    /// Layer by layer.
+    pub layers: Vec<LayerRow>,
+}
+
+/// Errors of the attention outputs of one layer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LayerRow {
+    /// Layer.
+    pub layer: usize,
+    /// Outputs compared.
+    pub outputs: u64,
+    /// Against exact attention of the stored operands, same decisions: the data path.
+    pub datapath: ErrorRow,
+    /// Against exact attention of the original operands, same decisions: with quantisation.
+    pub numerical: ErrorRow,
+    /// Against the dense model: with pruning.
+    pub pruning: Option<ErrorRow>,
+}
+
+/// One comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct ErrorRow {
+    /// Largest absolute difference.
+    pub max: f64,
+    /// Root mean square of the differences.
+    pub rms: f64,
+    /// Cosine of the angle between both.
+    pub cosine: f64,
+}
+
+impl From<&Deviation> for ErrorRow {
+    fn from(deviation: &Deviation) -> Self {
+        Self { max: deviation.max_abs, rms: deviation.rms(), cosine: deviation.cosine() }
+    }
+}
+
+/// Passes that needed the LSBs of their keys.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Progressive {
+    /// Passes: one query of one head.
+    pub passes: u64,
+    /// Those whose probabilities were all below the threshold.
+    pub flat: u64,
+    /// Their share; `None` without passes.
+    pub share: Option<f64>,
+}
+
+impl Progressive {
+    /// Of a comparison.
+    pub fn of(comparison: &Comparison) -> Self {
+        let Comparison { passes, flat, .. } = *comparison;
+        Self { passes, flat, share: share(flat, passes) }
+    }
+}
+
+impl Checks {
+    /// Of a run with values.
+    pub fn of(values: &ValueResult) -> Self {
+        let checked = !values.layers.is_empty();
+        let sum = |of: fn(&LayerCheck) -> u64| values.layers.iter().map(of).sum::<u64>();
+        let row = |(layer, check): (usize, &LayerCheck)| LayerRow {
+            layer,
+            outputs: check.numerical.count,
+            datapath: (&check.datapath).into(),
+            numerical: (&check.numerical).into(),
+            pruning: (check.pruning.count > 0).then(|| (&check.pruning).into()),
+        };
+        let largest = |most: f64, check: &LayerCheck| most.max(check.numerical.max_abs);
+        Self {
+            outputs: Some(values.comparison.outputs),
+            max_abs_error: checked.then(|| values.layers.iter().fold(0.0, largest)),
+            mismatches: Some(values.comparison.mismatches + values.comparison.other_keys),
+            beyond_bound: checked.then(|| sum(|check| check.beyond_bound)),
+            unbounded: checked.then(|| sum(|check| check.unbounded)),
+            layers: values.layers.iter().enumerate().map(row).collect(),
+        }
+    }
+
+    /// Whether nothing is wrong, as far as was looked.
+    pub fn passed(&self) -> bool {
+        let none = |count: Option<u64>| count.unwrap_or(0) == 0;
+        none(self.mismatches) && none(self.beyond_bound)
+    }
+}

@@ -1,0 +1,223 @@
+//! Where real values come from: a model folder with text, or a trace with tensors.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use attelier_workloads::Workload;
+use attelier_workloads::file::{open_model, open_tensor_trace, open_texts, open_tokenizer};
+use attelier_workloads::model::Model;
+use attelier_workloads::pruning::Pruning;
+use attelier_workloads::replay::Replays;
+use clap::Args;
+
+use super::{Fidelity, ValueResult, ValueRun, decode, encode, replay};
+use crate::observers::progress::Progress;
+
+/// Sentences for a run that names no text, one per line.
+const DEFAULT_TEXT: &str = include_str!("sentences.txt");
+
+/// What a model reads.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TextArgs {
+    /// Text for a model folder [default: a few sentences of the program's own]; what exceeds the
+    /// model's longest input goes to further windows
+    #[arg(long, value_name = "FILE")]
+    pub text: Option<PathBuf>,
+    /// Take every line of the text as a text of its own
+    #[arg(long, requires = "text")]
+    pub per_line: bool,
+    /// Tokens that a decoder generates after each text, on the machine
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub steps: usize,
+}
+
+/// A source of real values.
+pub enum Source {
+    /// A model and its texts.
+    Model {
+        /// Its name, from the folder and the text.
+        name: String,
+        /// It.
+        model: Box<Model>,
+        /// Tokens of each text.
+        texts: Vec<Vec<u32>>,
+        /// Tokens to generate after each.
+        steps: usize,
+    },
+    /// Recorded operands.
+    Trace {
+        /// Name of the workload.
+        name: String,
+        /// The file.
+        file: PathBuf,
+        /// Layers.
+        layers: usize,
+        /// Inputs and decode steps.
+        inputs: u64,
+    },
+}
+
+impl Source {
+    /// The source that `workload` names; `None` if it names none.
+    ///
+    /// # Errors
+    /// A folder that is no model, a text that cannot be read.
+    pub fn open(workload: &str, args: &TextArgs) -> Result<Option<Source>> {
+        let path = Path::new(workload);
+        if path.is_dir() {
+            return Source::model(path, args).map(Some);
+        }
+        if let Some(text) = &args.text {
+            bail!(
+                "`--text {}` is read by models, and `{workload}` is no model folder",
+                text.display()
+            );
+        }
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let Some(reader) = open_tensor_trace(path)? else { return Ok(None) };
+        let name = reader.header().name.clone();
+        // The whole file is read once for its layers, which also finds what is wrong with it
+        // before anything is computed.
+        let (mut layers, mut inputs) = (0, 0);
+        for record in reader {
+            let request = record?.request;
+            layers = layers.max(request.layer as usize + 1);
+            inputs = u64::from(request.iteration) + 1;
+        }
+        Ok(Some(Source::Trace { name, file: path.to_owned(), layers, inputs }))
+    }
+
+    fn model(folder: &Path, args: &TextArgs) -> Result<Source> {
+        let model = open_model(folder)?;
+        let tokenizer = open_tokenizer(folder, &model)?;
+        let steps = if model.is_decoder() { args.steps } else { 0 };
+        if model.is_decoder() && steps == 0 {
+            bail!("a decoder runs on the machine token by token: expected `--steps` of at least 1");
+        }
+        let (texts, of) = match &args.text {
+            Some(file) => (open_texts(file, args.per_line)?, stem(file)),
+            None => (DEFAULT_TEXT.lines().map(str::to_owned).collect(), "sentences".to_owned()),
+        };
+        let mut windows = Vec::new();
+        for text in &texts {
+            windows.extend(tokenizer.windows(text, steps)?);
+        }
+        if windows.is_empty() {
+            bail!("the tokenizer finds no token in the text");
+        }
+        let name = format!("{}/{of}", stem(folder));
+        Ok(Source::Model { name, model: Box::new(model), texts: windows, steps })
+    }
+
+    /// Name of the workload.
+    pub fn name(&self) -> &str {
+        match self {
+            Source::Model { name, .. } | Source::Trace { name, .. } => name,
+        }
+    }
+
+    /// What was computed, as the workload that it is to the machine. Its provenance tells runs apart
+    /// whose counts are equal.
+    pub fn workload(&self, values: &ValueResult) -> Workload {
+        let (model, of) = match self {
+            Source::Model { model, texts, .. } => {
+                (model.family(), format!("{} texts of a model folder", texts.len()))
+            }
+            Source::Trace { .. } => ("unknown", "operands of a trace".to_owned()),
+        };
+        Workload {
+            name: self.name().to_owned(),
+            model: model.to_owned(),
+            description: String::new(),
+            provenance: format!("{of}; outputs blake3 {}", values.digest),
+            assumptions: Vec::new(),
+            requests: values.requests.clone(),
+        }
+    }
+
+    /// Layers of the model.
+    pub fn layers(&self) -> usize {
+        match self {
+            Source::Model { model, .. } => model.shape().layers,
+            Source::Trace { layers, .. } => *layers,
+        }
+    }
+
+    /// Computes everything with the machine as attention, with a progress bar.
+    ///
+    /// # Errors
+    /// What the model or the machine refuses.
+    pub fn compute(&self, run: &mut dyn ValueRun) -> Result<Option<Fidelity>> {
+        let mut bar = Progress::new();
+        let total = match self {
+            Source::Model { texts, steps, .. } => (texts.len() * (*steps).max(1)) as u64,
+            Source::Trace { inputs, .. } => *inputs,
+        };
+        let mut done = 0;
+        let fidelity = self.compute_with(run, &mut || {
+            done += 1;
+            bar.update(done, total, "inputs", "computing");
+        });
+        bar.finish();
+        fidelity
+    }
+
+    /// As [`Source::compute`]; `tick` is called after every input and step.
+    ///
+    /// # Errors
+    /// As [`Source::compute`].
+    pub fn compute_with(
+        &self,
+        run: &mut dyn ValueRun,
+        tick: &mut dyn FnMut(),
+    ) -> Result<Option<Fidelity>> {
+        match self {
+            Source::Model { model, texts, steps, .. } if model.is_decoder() => {
+                decode(model, texts, *steps, run, tick).map(Some)
+            }
+            Source::Model { model, texts, .. } => encode(model, texts, run, tick).map(Some),
+            Source::Trace { file, .. } => {
+                let shown = file.display().to_string();
+                let reader = open_tensor_trace(file)?
+                    .with_context(|| format!("{shown}: the file has changed"))?;
+                for input in Replays::new(&shown, reader) {
+                    let input = input?;
+                    // The prompt of a decoder is computed elsewhere and starts another text.
+                    if input.is_prompt() {
+                        run.forget();
+                    } else {
+                        replay(&input, run)?;
+                    }
+                    tick();
+                }
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Settings from assignments `knob=value`.
+///
+/// # Errors
+/// What is no assignment, no knob, or out of range.
+pub fn pruning(sets: &[&str]) -> Result<Pruning> {
+    let mut pruning = Pruning::default();
+    for set in sets {
+        let Some((name, value)) = set.split_once('=') else {
+            bail!("`--set workload.{set}` is no assignment: expected `workload.{set}=VALUE`");
+        };
+        pruning
+            .set(name.trim(), value.trim())
+            .with_context(|| format!("`--set workload.{set}`"))?;
+    }
+    Ok(pruning)
+}
+
+/// Name of a file or folder without its extension.
+fn stem(path: &Path) -> String {
+    // A folder such as `.` has a name only once it is resolved.
+    let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    full.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
