@@ -27,10 +27,21 @@ fn open(folder: &Path) -> Result<(), ModelError> {
     open_tokenizer(folder, &model).map(|_| ())
 }
 
+/// The error with its causes, as a user sees it.
+fn shown(error: &ModelError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(source) = cause {
+        text += &format!(": {source}");
+        cause = source.source();
+    }
+    text
+}
+
 /// Asserts that the folder is refused by a message that begins with the path of `file`.
 #[track_caller]
 fn refused(folder: &TempDir, file: &str, part: &str) {
-    let error = open(folder.path()).unwrap_err().to_string();
+    let error = shown(&open(folder.path()).unwrap_err());
     let path = folder.path().join(file).display().to_string();
     assert!(error.starts_with(&path) && error.contains(part), "{part:?} is not in {error}");
 }
@@ -143,7 +154,7 @@ fn a_text_that_is_empty_or_not_utf8_is_refused() {
     let path = folder.path().join("text");
     let text = |content: &[u8]| {
         fs::write(&path, content).unwrap();
-        open_texts(&path, true).unwrap_err().to_string()
+        shown(&open_texts(&path, true).unwrap_err())
     };
     assert!(text(b" \n\t\n").ends_with("text: the text is empty: expected at least one word"));
     assert!(text(b"abc\xffdef").contains("text: the text is not UTF-8 at byte 3"));
