@@ -9,7 +9,7 @@ use std::path::Path;
 
 use attelier_workloads::file::{open_model, open_texts, open_tokenizer};
 use attelier_workloads::model::{Dense, Input, ModelError};
-use common::tiny;
+use common::{shown, tiny};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -25,17 +25,6 @@ fn folder(name: &str, content: impl AsRef<[u8]>) -> TempDir {
 fn open(folder: &Path) -> Result<(), ModelError> {
     let model = open_model(folder)?;
     open_tokenizer(folder, &model).map(|_| ())
-}
-
-/// The error with its causes, as a user sees it.
-fn shown(error: &ModelError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(source) = cause {
-        text += &format!(": {source}");
-        cause = source.source();
-    }
-    text
 }
 
 /// Asserts that the folder is refused by a message that begins with the path of `file`.
