@@ -46,6 +46,7 @@ fn is_exact(json: &Value, outputs: f64) {
     assert_eq!(number(json, "/checks/outputs"), outputs);
     assert_eq!(number(json, "/checks/mismatches"), 0.0);
     assert_eq!(number(json, "/checks/beyond_bound"), 0.0);
+    assert_eq!(number(json, "/checks/other_survivors"), 0.0);
     assert_eq!(number(json, "/checks/unbounded"), 0.0);
 }
 
@@ -122,4 +123,60 @@ fn real_values_are_asked_for_where_there_are_none() {
     refused(&["bert-base/sst-2", "--text", "none.txt"], "`--text` needs real values");
     fs::create_dir(folder.path().join("empty")).unwrap();
     refused(&["empty"], "config.json");
+}
+
+/// A small sweep: fidelity starts near 1 and falls with what is given up, cost falls with it.
+#[test]
+fn the_sweep_shows_where_fidelity_falls() {
+    let Some(model) = model() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    let three: Vec<String> = fs::read_to_string(text("sentences.txt"))
+        .unwrap()
+        .lines()
+        .take(3)
+        .map(str::to_owned)
+        .collect();
+    fs::write(folder.path().join("text"), three.join("\n")).unwrap();
+    let args = ["fidelity", "spatten", &model, "--text", "text", "--per-line"];
+    let outputs = ["--json", "o.json", "--csv", "o.csv", "--svg", "o.svg"];
+    let ideal = ["--set", "memory.kind=ideal"];
+    let printed = stdout(&attelier(folder.path(), &[&args[..], &outputs, &ideal].concat()).code(0));
+    // The 12-bit point stores its values with 8 bits, unless told otherwise.
+    assert!(printed.contains("values wider than 8 bits: stored as 8 bits"), "{printed}");
+    let json: Value = serde_json::from_str(&file("o.json")).unwrap();
+    let rows = json["rows"].as_array().unwrap();
+    assert_eq!((rows.len(), file("o.csv").lines().count()), (19, 20));
+    assert!(file("o.svg").contains("share of tokens kept"));
+    let sweep =
+        |name: &str| -> Vec<&Value> { rows.iter().filter(|row| row["sweep"] == name).collect() };
+    for name in ["tokens", "heads", "bits"] {
+        let rows = sweep(name);
+        let (first, last) = (rows[0], rows[rows.len() - 1]);
+        assert!(number(first, "/output_cosine") > 0.999, "{name}");
+        assert!(number(first, "/output_cosine") > number(last, "/output_cosine"), "{name}");
+        assert!(number(first, "/dram_bytes") > number(last, "/dram_bytes"), "{name}");
+        assert_eq!(rows.iter().map(|row| number(row, "/mismatches")).sum::<f64>(), 0.0);
+    }
+    for name in ["tokens", "heads"] {
+        let rows = sweep(name);
+        assert!(rows.windows(2).all(|two| number(two[0], "/cycles") >= number(two[1], "/cycles")));
+    }
+}
+
+#[test]
+fn an_output_never_replaces_a_file_of_the_model() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("model")).unwrap();
+    models::tiny::write(&folder.path().join("model"));
+    for name in ["config.json", "model.safetensors", "tokenizer.json"] {
+        let path = format!("model/{name}");
+        let before = fs::read(folder.path().join(&path)).unwrap();
+        for command in [["run", "spatten"], ["fidelity", "spatten"]] {
+            let run =
+                attelier(folder.path(), &[&command[..], &["model", "--json", &path]].concat());
+            run.code(2);
+            assert_eq!(fs::read(folder.path().join(&path)).unwrap(), before, "{command:?} {name}");
+        }
+    }
 }

@@ -149,7 +149,7 @@ fn machine_equals_recording(
     prop_assert_eq!(comparison.mismatches, 0);
     prop_assert_eq!(result, every_cycle);
     for check in checks {
-        prop_assert_eq!(check.beyond_bound, 0);
+        prop_assert_eq!((check.beyond_bound, check.other_survivors), (0, 0));
     }
     Ok(())
 }

@@ -74,9 +74,11 @@ enum Work {
 /// Runs the command.
 pub fn run(args: &RunArgs, common: &Common) -> Result<Verdict> {
     let outputs = [&common.json, &args.vcd, &args.perfetto].map(Option::as_deref);
-    let trace = args.workload.as_deref().and_then(workload::file);
-    let inputs = [args.overrides.config.as_deref(), trace, args.text.text.as_deref()];
-    output::check_paths(&outputs, &inputs)?;
+    let read = args.workload.as_deref().filter(|name| workload::file(name).is_some());
+    let read = read.map(values::files).unwrap_or_default();
+    let options = [&args.overrides.config, &args.text.text].map(Option::as_deref);
+    let inputs = read.iter().map(|path| Some(path.as_path())).chain(options);
+    output::check_paths(&outputs, &inputs.collect::<Vec<_>>())?;
     // Bad input is found before any file is touched, an unwritable file before the simulation.
     let job = Job::prepare(args, common.seed)?;
     let open = |path: &Option<PathBuf>| path.as_deref().map(OutputFile::create).transpose();

@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(json["published"], 168.0 / 776.0);
         assert_eq!(json["verdict"], "within 10 %");
         assert_eq!(json["unit"], "1");
-        let note = "w, --set topk_value.parallelism=1 --set topk_token.parallelism=1";
+        let note = "w, --set memory.kind=ideal --set topk_value.parallelism=1 --set topk_token.parallelism=1";
         assert_eq!(json["note"], note);
         assert_eq!(serde_json::to_value(&outcome.rows[1]).unwrap()["ours"], 200.0);
         assert!(outcome.text.contains("width 32"), "{}", outcome.text);

@@ -162,9 +162,11 @@ impl Report {
         if let (Some(beyond), Some(unbounded)) = (checks.beyond_bound, checks.unbounded) {
             let _ = writeln!(
                 text,
-                "  {} outputs beyond the stated error bound, {} of scores too large for one",
+                "  {} outputs beyond the stated error bound, {} of scores too large for one\n  {} \
+                 surviving tokens and heads differ from those of the reference kernels",
                 grouped(beyond),
                 grouped(unbounded),
+                grouped(checks.other_survivors.unwrap_or(0)),
             );
         }
         if !checks.layers.is_empty() {
