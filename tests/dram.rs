@@ -1,41 +1,21 @@
-//! `attelier dram`: golden cases of other simulators, and cases that are none.
+//! `attelier dram`: golden cases of other simulators, and request traces on named devices.
 #![allow(clippy::unwrap_used, reason = "a test may stop here")]
 
 mod common;
 
-use std::{
-    env, fs,
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
-use common::{attelier, is_empty, stderr, stdout};
-use flate2::read::GzDecoder;
+use common::{attelier, is_empty, number, shared, stderr, stdout, unzip};
+use serde_json::Value;
 
-/// A golden case, looked for in `ATTELIER_SHARED` or in `../shared` beside the repository. Absent,
-/// a test says so and passes, unless `ATTELIER_REQUIRE_ALL=1`.
-fn golden(case: &str) -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let shared = env::var_os("ATTELIER_SHARED").map_or_else(beside, PathBuf::from);
-    let folder = shared.join("data/dram-golden").join(case);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    let required = env::var("ATTELIER_REQUIRE_ALL").is_ok_and(|value| value == "1");
-    assert!(!required, "{} is absent and ATTELIER_REQUIRE_ALL=1", folder.display());
-    eprintln!("skipped: {} is absent", folder.display());
-    None
-}
-
-fn unzip(path: &Path) -> String {
-    let mut text = String::new();
-    GzDecoder::new(fs::File::open(path).unwrap()).read_to_string(&mut text).unwrap();
-    text
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
 #[test]
 fn a_golden_case_comes_out_as_recorded() {
-    let Some(case) = golden("ds3-ddr4-2400-conf-sat-ref") else { return };
+    let Some(set) = shared("data/dram-golden") else { return };
+    let case = set.join("ds3-ddr4-2400-conf-sat-ref");
     let out = tempfile::tempdir().unwrap();
     let dir = case.to_str().unwrap();
     let args = ["dram", "--case", dir, "-o", "c.csv", "--completions", "d.csv", "--json", "r.json"];
@@ -45,8 +25,7 @@ fn a_golden_case_comes_out_as_recorded() {
         let ours = fs::read_to_string(out.path().join(ours)).unwrap();
         assert!(ours == unzip(&case.join(golden)), "{golden} differs");
     }
-    let json: serde_json::Value =
-        serde_json::from_slice(&fs::read(out.path().join("r.json")).unwrap()).unwrap();
+    let json = json(&out.path().join("r.json"));
     assert_eq!(json["schema"], "attelier-dram-1");
     let commands = fs::read_to_string(out.path().join("c.csv")).unwrap().lines().count() - 1;
     assert_eq!(json["commands"], commands);
@@ -72,4 +51,55 @@ fn devices_are_listed() {
     let out = tempfile::tempdir().unwrap();
     let ran = attelier(out.path(), &["list", "devices"]).code(0);
     assert!(stdout(&ran).contains("spatten-hbm2"), "{}", stdout(&ran));
+}
+
+/// Two reads of one row, then one of another row in the same bank, worked out by hand from the
+/// table of `ddr4-2400`: tRCD 16, tCL 16, tBL 4, tRAS 39, tRP 16, tCCD_L 6. One request enters per
+/// cycle.
+#[test]
+fn a_trace_on_a_device_takes_the_cycles_of_its_data_sheet() {
+    let out = tempfile::tempdir().unwrap();
+    // Bit 17 is the lowest of the row.
+    let trace = "arrival,op,address\n0,R,0x0\n0,R,0x40\n0,R,0x20000\n";
+    fs::write(out.path().join("t.csv"), trace).unwrap();
+    let args = ["dram", "t.csv", "--device", "ddr4-2400", "--mapping"];
+    let fields = "offset:6 column:7 bankgroup:2 bank:2 row:16";
+    let rest = [fields, "-o", "c.csv", "--json", "r.json", "--vcd", "w.vcd"];
+    let ran = attelier(out.path(), &[&args[..], &rest[..]].concat()).code(0);
+    assert!(stdout(&ran).contains("% of the peak"), "{}", stdout(&ran));
+    let commands = fs::read_to_string(out.path().join("c.csv")).unwrap();
+    let two = |line: &str| line.split(',').take(2).collect::<Vec<_>>().join(" ");
+    let seen: Vec<String> = commands.lines().skip(1).map(two).collect();
+    assert_eq!(seen, ["0 ACT", "16 RD", "22 RD", "39 PRE", "55 ACT", "71 RD"]);
+    let json = json(&out.path().join("r.json"));
+    assert_eq!(number(&json, "/last_cycle"), 71 + 16 + 4);
+    assert_eq!(number(&json, "/row_hits"), 1);
+    assert_eq!(number(&json, "/row_conflicts"), 1);
+    assert_eq!(number(&json, "/read_latency/max"), 91 - 2);
+    assert_eq!(number(&json, "/residency/bank_active"), 39 + (92 - 55));
+    assert!(fs::read_to_string(out.path().join("w.vcd")).unwrap().contains("$timescale"));
+}
+
+#[test]
+fn bad_traces_and_names_are_refused_with_what_is_known() {
+    let out = tempfile::tempdir().unwrap();
+    let path = out.path().join("t.csv");
+    let check = |trace: &str, args: &[&str], expected: &[&str]| {
+        fs::write(&path, format!("arrival,op,address\n{trace}")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let trace = path.to_str().unwrap();
+        let ran = attelier(folder.path(), &[&["dram", trace, "-o", "c.csv"], args].concat());
+        let text = stderr(&ran.code(2));
+        for part in expected {
+            assert!(text.contains(part), "{text}: no {part}");
+        }
+        assert!(is_empty(folder.path()));
+    };
+    let ddr4 = ["--device", "ddr4-2400"];
+    check("0,R,0x0\n0,R,0x41\n", &ddr4, &["t.csv:3", "0x41", "64-byte"]);
+    check("0,R,0x200000000\n", &ddr4, &["t.csv:2", "0x200000000", "outside the memory of"]);
+    check("0,X,0x0\n", &ddr4, &["t.csv:2", "R or W"]);
+    check("0,R,0x0\n", &["--device", "ddr4-2401"], &["ddr4-2400", "no device"]);
+    check("0,R,0x0\n", &["--policy", "frfcs"], &["did you mean `frfcfs`?", "bank-queues"]);
+    check("0,R,0x0\n", &["--mapping", "offset:5"], &["--mapping", "bits"]);
 }

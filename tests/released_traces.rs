@@ -1,18 +1,11 @@
 //! The traces released with SpAtten, run whole, against closed forms worked out from the csv here.
 //!
-//! The traces are not part of this repository: see the skip rule in [`folder`].
+//! The traces are not part of this repository: see the skip rule in [`common::shared`].
 #![allow(clippy::unwrap_used, reason = "a test may stop here")]
 
 mod common;
 
-use std::{
-    env, fs,
-    io::Read,
-    path::{Path, PathBuf},
-};
-
-use common::{number, result, total_bytes};
-use flate2::read::GzDecoder;
+use common::{number, result, shared, total_bytes, unzip};
 
 /// Traces with the sum of key and value bytes, and the lines of the QxK array, that a script of its
 /// own counted in them.
@@ -36,21 +29,6 @@ struct Closed {
     value_bytes: u64,
     qk_lines: u64,
     requests: u64,
-}
-
-/// The folder of the traces: `ATTELIER_SHARED`, or `../shared` beside the repository. Absent, a
-/// test says so and passes, unless `ATTELIER_REQUIRE_ALL=1`.
-fn folder() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let shared = env::var_os("ATTELIER_SHARED").map_or_else(beside, PathBuf::from);
-    let folder = shared.join("data/spatten");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    let required = env::var("ATTELIER_REQUIRE_ALL").is_ok_and(|value| value == "1");
-    assert!(!required, "{} is absent and ATTELIER_REQUIRE_ALL=1", folder.display());
-    eprintln!("skipped: {} is absent", folder.display());
-    None
 }
 
 /// Vectors come in groups of 8. Keys of 6 bits share 96 bytes between two heads, 8 bits take 64
@@ -90,10 +68,9 @@ fn closed_form(csv: &str) -> Closed {
 }
 
 fn check((name, key_and_value_bytes, qk_lines): (&str, u64, u64)) {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = shared("data/spatten") else { return };
     let path = folder.join(format!("{name}.csv.gz"));
-    let mut csv = String::new();
-    GzDecoder::new(fs::File::open(&path).unwrap()).read_to_string(&mut csv).unwrap();
+    let csv = unzip(&path);
     let closed = closed_form(&csv);
     let kv = closed.key_bytes + closed.key_lsb_bytes + closed.value_bytes;
     assert_eq!((kv, closed.qk_lines), (key_and_value_bytes, qk_lines), "{name}");

@@ -3,6 +3,7 @@
 //! * [`ModuleBuilder`] and [`Signal`] describe a module; [`ModuleBuilder::finish`] checks it.
 //! * [`Design`] collects a module and what it instantiates, and prints one Verilog file for each.
 //! * [`Simulator`] runs a design inside the calling program.
+//! * `bench` compares native execution with Verilog simulators.
 //!
 //! # Example
 //!
@@ -40,11 +41,15 @@
 //! nothing reads, unless [`ModuleBuilder::discard`] says so; combinational loops, also through
 //! instances; names that are illegal, reserved or given twice.
 
+#[cfg(feature = "bench")]
+pub mod bench;
 pub mod bits;
+pub mod blocks;
 mod build;
 mod check;
 mod design;
 mod error;
+pub mod estimate;
 pub mod ir;
 mod native;
 pub mod netlist;

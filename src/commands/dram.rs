@@ -1,16 +1,19 @@
-//! `attelier dram`: run a DRAM case and write its commands.
+//! `attelier dram`: run a request trace or a DRAM case, print statistics, write its commands.
 
-use std::{fmt::Write as _, io::Write as _, path::PathBuf};
+use std::{fmt::Write as _, fs, io::Write as _, path::PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use attelier_dram::{
-    case::{CaseResult, run_case},
-    stats::Statistics,
+    AddressMapping, Device,
+    case::{self, CaseParams, CaseResult},
+    policy::{ControllerConfig, Policy},
     trace::write_csv,
+    wave::write_vcd,
 };
+use attelier_workloads::suggest::nearest;
 use clap::Args;
-use serde::Serialize;
 
+use self::summary::Summary;
 use super::document;
 use crate::{
     cli::Common,
@@ -18,56 +21,89 @@ use crate::{
     output::{self, OutputFile},
 };
 
+mod summary;
+
 /// What to run, and where to write it.
 #[derive(Debug, Args)]
+#[command(after_help = policies())]
 pub struct DramArgs {
-    /// Folder with `params.json` and `requests.csv` or `requests.csv.gz`
-    #[arg(long, value_name = "DIR")]
-    pub case: PathBuf,
+    /// Request trace: csv with the header `arrival,op,address`, plain or gzip; arrival in command
+    /// clock cycles, op R or W, address in hexadecimal bytes
+    #[arg(required_unless_present = "case", conflicts_with = "case")]
+    pub requests: Option<PathBuf>,
+    /// Folder with `params.json` and `requests.csv` or `requests.csv.gz`, instead of a trace
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["device", "policy", "mapping", "vcd"])]
+    pub case: Option<PathBuf>,
+    /// Device: a name from `attelier list devices`, or a device table (TOML)
+    #[arg(long, value_name = "NAME", default_value = "hbm2-2000")]
+    pub device: String,
+    /// Policy of the controller, see below
+    #[arg(long, value_name = "NAME", default_value = "frfcfs")]
+    pub policy: String,
+    /// Address bits from the lowest to the highest, such as "offset:5 rank:1 bankgroup:2 column:5
+    /// bank:2 row:15" [default: the device's own]
+    #[arg(long, value_name = "FIELDS")]
+    pub mapping: Option<String>,
     /// Write the commands (csv: cycle, command, address)
     #[arg(short, long, value_name = "FILE")]
-    pub output: PathBuf,
+    pub output: Option<PathBuf>,
     /// Write when each request was taken and finished (csv)
     #[arg(long, value_name = "FILE")]
     pub completions: Option<PathBuf>,
+    /// Write the command buses as a waveform
+    #[arg(long, value_name = "FILE")]
+    pub vcd: Option<PathBuf>,
 }
 
-/// What the memory did.
-#[derive(Debug, Serialize)]
-struct Summary {
-    last_cycle: u64,
-    requests: u64,
-    commands: u64,
-    reads: u64,
-    writes: u64,
-    row_hits: u64,
-    row_misses: u64,
-    row_conflicts: u64,
-    /// Arrival in the controller to the end of the data, reads only [cycles]; `None` without reads.
-    read_latency_mean: Option<f64>,
+/// The policies, one per line.
+fn policies() -> String {
+    let mut text = "Policies:\n".to_owned();
+    for (name, what) in Policy::NAMES {
+        text += &format!("  {name:<22}{what}\n");
+    }
+    text
 }
 
 /// Runs the command.
 pub fn run(args: &DramArgs, common: &Common) -> Result<Verdict> {
-    let parts = ["params.json", "requests.csv", "requests.csv.gz"].map(|name| args.case.join(name));
-    output::check_paths(
-        &[Some(&args.output), args.completions.as_deref(), common.json.as_deref()],
-        &parts.each_ref().map(|path| Some(path.as_path())),
-    )?;
-    let mut commands = OutputFile::create(&args.output)?;
-    let mut completions = args.completions.as_deref().map(OutputFile::create).transpose()?;
-    let json = common.json.as_deref().map(OutputFile::create).transpose()?;
+    let outputs = [&args.output, &args.completions, &args.vcd, &common.json];
+    let outputs = outputs.map(Option::as_deref);
+    let parts = ["params.json", "requests.csv", "requests.csv.gz"]
+        .map(|name| args.case.as_ref().map(|dir| dir.join(name)));
+    let [params, plain, zipped] = parts.each_ref().map(Option::as_deref);
+    output::check_paths(&outputs, &[args.requests.as_deref(), params, plain, zipped])?;
+    let files = outputs.map(|path| path.map(OutputFile::create).transpose());
+    let [commands, completions, vcd, json] = files;
+    let (commands, completions, vcd, json) = (commands?, completions?, vcd?, json?);
 
-    let (params, result) = run_case(&args.case)?;
-    write_csv(&mut commands, &result.commands, &params.commands, &params.organization)
-        .map_err(|error| commands.explain(error))?;
-    if let Some(file) = &mut completions {
+    let (device, params, result) = match (&args.case, &args.requests) {
+        (Some(dir), _) => {
+            let (params, result) = case::run_case(dir)?;
+            (None, params, result)
+        }
+        (None, Some(path)) => {
+            let (device, params) = machine(args)?;
+            let requests = case::load_requests(path, &params.mapping)?;
+            let result = case::run(&params, &requests)?;
+            (Some(device), params, result)
+        }
+        (None, None) => bail!("give a request trace, or --case with a folder"),
+    };
+    let summary = Summary::of(device.as_ref(), &params, &result);
+    if let Some(mut file) = commands {
+        write_csv(&mut file, &result.commands, &params.commands, &params.organization)
+            .map_err(|error| file.explain(error))?;
+        file.commit()?;
+    }
+    if let Some(mut file) = completions {
         let text = completions_csv(&result);
         file.write_all(text.as_bytes()).map_err(|error| file.explain(error))?;
+        file.commit()?;
     }
-    let summary = Summary::of(&result);
-    commands.commit()?;
-    if let Some(file) = completions {
+    if let (Some(mut file), Some(device)) = (vcd, &device) {
+        let (commands, organization) = (&params.commands, &params.organization);
+        write_vcd(&mut file, &result.commands, commands, organization, device.tck_ps)
+            .map_err(|error| file.explain(error))?;
         file.commit()?;
     }
     if let Some(file) = json {
@@ -75,6 +111,36 @@ pub fn run(args: &DramArgs, common: &Common) -> Result<Verdict> {
     }
     output::print(&summary.text())?;
     Ok(Verdict::Passed)
+}
+
+/// The device and the controller that the arguments name.
+fn machine(args: &DramArgs) -> Result<(Device, CaseParams)> {
+    let device = device(&args.device)?;
+    let Some(policy) = Policy::named(&args.policy) else {
+        let names = Policy::NAMES.map(|(name, _)| name);
+        let hint = nearest(&args.policy, names)
+            .map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
+        bail!("no policy `{}`{hint} Known: {}", args.policy, names.join(", "));
+    };
+    let controller = ControllerConfig { policy, ..device.default_controller() };
+    let mut params = CaseParams::of_device(&device, controller);
+    if let Some(text) = &args.mapping {
+        params.mapping = AddressMapping::parse(text, &device.organization).context("--mapping")?;
+    }
+    Ok((device, params))
+}
+
+fn device(name: &str) -> Result<Device> {
+    if name.ends_with(".toml") {
+        let text = fs::read_to_string(name).with_context(|| name.to_owned())?;
+        return Device::from_toml(&text, name).with_context(|| name.to_owned());
+    }
+    match nearest(name, Device::names()) {
+        Some(near) if near != name => {
+            Device::builtin(name).with_context(|| format!("did you mean `{near}`?"))
+        }
+        _ => Ok(Device::builtin(name)?),
+    }
 }
 
 /// One line per request, in trace order.
@@ -85,31 +151,4 @@ fn completions_csv(result: &CaseResult) -> String {
         line.expect("a String takes every write");
     }
     text
-}
-
-impl Summary {
-    fn of(result: &CaseResult) -> Self {
-        let mut all = Statistics::default();
-        result.channels.iter().for_each(|channel| all.merge(channel.statistics()));
-        Self {
-            last_cycle: result.last_cycle,
-            requests: result.served.len() as u64,
-            commands: result.commands.len() as u64,
-            reads: all.reads,
-            writes: all.writes,
-            row_hits: all.row_hits,
-            row_misses: all.row_misses,
-            row_conflicts: all.row_conflicts,
-            read_latency_mean: (all.read_latency.count() > 0).then(|| all.read_latency.mean()),
-        }
-    }
-
-    fn text(&self) -> String {
-        let Self { last_cycle, requests, commands, row_hits, row_misses, row_conflicts, .. } = self;
-        format!(
-            "{requests} requests ({} reads, {} writes), {commands} commands, last cycle \
-             {last_cycle}\n{row_hits} row hits, {row_misses} misses, {row_conflicts} conflicts\n",
-            self.reads, self.writes
-        )
-    }
 }

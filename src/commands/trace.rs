@@ -1,4 +1,6 @@
-//! `attelier trace`: convert and summarise attention traces.
+//! `attelier trace`: extract, convert and summarise attention traces.
+
+mod extract;
 
 use std::{
     io::BufWriter,
@@ -17,6 +19,7 @@ use crate::{
     output::{self, OutputFile},
     workload,
 };
+use extract::ExtractArgs;
 
 /// What to do with traces.
 #[derive(Debug, Args)]
@@ -37,6 +40,8 @@ pub enum TraceAction {
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
     },
+    /// Run a Hugging Face model on a text and write the operands of its attention
+    Extract(ExtractArgs),
     /// Summarise a trace file, a SpAtten csv or a workload preset
     Show {
         /// File or preset name
@@ -53,6 +58,7 @@ pub fn run(args: &TraceArgs, common: &Common) -> Result<Verdict> {
             let target = OutputFile::create(output)?;
             import(file, output, target)?
         }
+        TraceAction::Extract(args) => extract::run(args, common)?,
         TraceAction::Show { trace } => {
             output::check_paths(&[common.json.as_deref()], &[workload::file(trace)])?;
             summarise(&workload::load(trace, &[], common.seed)?)?

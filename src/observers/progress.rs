@@ -1,6 +1,7 @@
 //! A progress bar on stderr, for runs of more than two seconds at a terminal.
 
 use std::{
+    fmt::Display,
     io::{IsTerminal, stderr},
     time::{Duration, Instant},
 };
@@ -24,6 +25,24 @@ impl Progress {
         Self { at_terminal: stderr().is_terminal(), start: Instant::now(), bar: None }
     }
 
+    /// Shows `done` of `total`, counted in `unit`, once the run has taken two seconds.
+    pub fn update(&mut self, done: u64, total: u64, unit: &str, message: impl Display) {
+        if self.bar.is_none() && self.is_due(self.start.elapsed()) {
+            self.bar = Some(bar(total, unit));
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+            bar.set_message(message.to_string());
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
     fn is_due(&self, elapsed: Duration) -> bool {
         self.at_terminal && elapsed >= PATIENCE
     }
@@ -41,19 +60,11 @@ impl Observer for Progress {
     }
 
     fn progress(&mut self, cycle: u64, done: u64, total: u64) {
-        if self.bar.is_none() && self.is_due(self.start.elapsed()) {
-            self.bar = Some(bar(total));
-        }
-        if let Some(bar) = &self.bar {
-            bar.set_position(done);
-            bar.set_message(format!("cycle {cycle}"));
-        }
+        self.update(done, total, "jobs", format_args!("cycle {cycle}"));
     }
 
     fn end(&mut self, _cycle: u64) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
+        self.finish();
     }
 
     fn wants_events(&self) -> bool {
@@ -61,10 +72,10 @@ impl Observer for Progress {
     }
 }
 
-fn bar(total: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} jobs, {eta} left, {msg}")
+fn bar(total: u64, unit: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {prefix}, {eta} left, {msg}")
         .expect("the template is a constant that a test checks");
-    ProgressBar::new(total).with_style(style)
+    ProgressBar::new(total).with_style(style).with_prefix(unit.to_owned())
 }
 
 #[cfg(test)]

@@ -1,9 +1,14 @@
 //! What the tests of the command share.
 #![allow(dead_code, reason = "each test program uses a part")]
 
-use std::{fs, path::Path};
+use std::{
+    env, fs,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use assert_cmd::{assert::Assert, cargo::cargo_bin_cmd};
+use flate2::read::GzDecoder;
 use serde_json::Value;
 
 /// Runs `attelier` with arguments in a folder.
@@ -40,4 +45,26 @@ pub fn number(json: &Value, pointer: &str) -> u64 {
 /// All bytes that a run read.
 pub fn total_bytes(json: &Value) -> u64 {
     number(json, "/traffic/total_bytes")
+}
+
+/// A folder below `ATTELIER_SHARED`, or below `../shared` beside the repository. Absent, a test
+/// says so and passes, unless `ATTELIER_REQUIRE_ALL=1`.
+pub fn shared(relative: &str) -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let shared = env::var_os("ATTELIER_SHARED").map_or_else(beside, PathBuf::from);
+    let folder = shared.join(relative);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    let required = env::var("ATTELIER_REQUIRE_ALL").is_ok_and(|value| value == "1");
+    assert!(!required, "{} is absent and ATTELIER_REQUIRE_ALL=1", folder.display());
+    eprintln!("skipped: {} is absent", folder.display());
+    None
+}
+
+/// The text of a gzip file.
+pub fn unzip(path: &Path) -> String {
+    let mut text = String::new();
+    GzDecoder::new(fs::File::open(path).unwrap()).read_to_string(&mut text).unwrap();
+    text
 }

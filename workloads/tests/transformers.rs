@@ -4,9 +4,9 @@ mod common;
 
 use std::path::Path;
 
-use attelier_workloads::file::open_model;
+use attelier_workloads::file::{open_model, open_texts, open_tokenizer};
 use attelier_workloads::model::{Dense, Input, Model, Recorded};
-use common::{Arrays, close, finish, script};
+use common::python::{Arrays, close, finish, repository, script};
 use ndarray::{Array3, Axis};
 use tempfile::TempDir;
 
@@ -80,6 +80,42 @@ fn check_images(kind: &str) {
     close("states", &hidden.states, &expected.values("states"), STATES);
     close("classes", &hidden.classes.expect("classes"), &expected.values("classes"), STATES);
     compare_probabilities(&attention.take_recorded(), &expected, "", &model);
+}
+
+/// Sentences, a text of several hundred tokens, and characters that a tokenizer has to fold.
+const AWKWARD: &str = "Zo\u{eb}'s na\u{ef}ve caf\u{e9} cost 3.50 \u{20ac}; \u{4e16}\u{754c}, e\u{301}t\u{e9} \u{1f600} unbelievableness!";
+
+#[test]
+fn a_real_sentence_model_agrees_in_tokens_states_and_embeddings() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (text, output) = (folder.path().join("text"), folder.path().join("out.safetensors"));
+    let data = repository().join("tests/data");
+    let mut lines = open_texts(&data.join("sentences.txt"), true).expect("our own text");
+    lines.truncate(8);
+    lines.push(AWKWARD.to_owned());
+    lines.extend(open_texts(&data.join("passages.txt"), true).expect("our own text").pop());
+    std::fs::write(&text, lines.join("\n")).expect("a temporary file");
+    let Some(mut command) = script("embed.py") else { return };
+    command.arg(&text).arg(&output);
+    let package = finish(command);
+    let package = Path::new(package.trim());
+    let expected = Arrays::open(&output);
+
+    let model = open_model(package).expect("a released model");
+    let tokenizer = open_tokenizer(package, &model).expect("its tokenizer");
+    let shape = model.shape();
+    assert_eq!((shape.layers, shape.heads, shape.head_dim), (6, 12, 32));
+    for (number, line) in lines.iter().enumerate() {
+        let tokens = tokenizer.encode(line).expect("text");
+        assert_eq!(tokens, expected.tokens(&format!("tokens.{number}")), "{line}");
+        let hidden = model.encode(Input::Tokens(&tokens), &mut Dense::new()).expect("valid");
+        let name = format!("states.{number}");
+        close(&name, &hidden.states, &expected.values(&name), STATES);
+        let name = format!("embedding.{number}");
+        close(&name, &hidden.sentence_embedding(), &expected.values(&name), STATES);
+    }
+    let longest = tokenizer.encode(&lines[9]).expect("text").len();
+    assert!(longest > 400, "{longest}: a truncated text would go unnoticed");
 }
 
 #[test]

@@ -102,6 +102,20 @@ impl Draft {
         }
     }
 
+    /// The value of a literal, also where a wire shows it.
+    pub fn known(&self, id: SignalId) -> Option<Bits> {
+        let mut id = id;
+        loop {
+            match self.op(id)? {
+                Op::Constant(bits) => return Some(bits),
+                Op::Unary(UnaryOp::Cast, of) => id = of,
+                // A forward wire without a driver names itself.
+                Op::Wire(driver) if driver != id => id = driver,
+                _ => return None,
+            }
+        }
+    }
+
     /// The signal if it is one of this module; otherwise a fault and a zero of the same type.
     pub fn own(&self, signal: &Signal) -> Signal {
         if self.is(&signal.draft) {

@@ -267,11 +267,15 @@ impl Signal {
     fn less(&self, operation: &'static str, a: &Self, b: &Self) -> Self {
         self.draft.same(operation, a, b);
         // Linters warn of comparisons that are never true; a corner of a parameter makes them.
-        let never = !self.ty.signed
-            && (self.draft.literal(b.id).is_some_and(|bits| bits.is_zero())
-                || self.draft.literal(a.id).is_some_and(|bits| bits.is_ones()));
+        let never = a.id == b.id
+            || !self.ty.signed
+                && (self.draft.known(b.id).is_some_and(|bits| bits.is_zero())
+                    || self.draft.known(a.id).is_some_and(|bits| bits.is_ones()));
         if never {
             return self.draft.node(Type::unsigned(1), Op::Constant(Bits::zero(1)), None);
+        }
+        if self.ty == Type::unsigned(1) {
+            return !a & b;
         }
         self.draft.binary(BinaryOp::Less, a, b, Type::unsigned(1))
     }

@@ -17,22 +17,11 @@ use crate::rules::{Consequences, History, Rule, raise_windowed};
 /// Row index of a closed bank.
 const CLOSED: u32 = u32::MAX;
 
-/// Where a bank's bit lies in a set with segments of up to 64 banks of one rank.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Place {
-    pub rank: u32,
-    /// Segment, counted over all ranks.
-    pub segment: u32,
-    pub bit: u64,
-}
-
 /// First allowed cycles of one command, by node.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Earliest<'a> {
     /// Channel, ranks, bank groups.
     outer: &'a [u64],
-    banks: &'a [u64],
-    parents: &'a [(u32, u32)],
 }
 
 impl Earliest<'_> {
@@ -48,18 +37,10 @@ impl Earliest<'_> {
         self.outer[0].max(self.outer[1 + rank])
     }
 
-    /// All of it.
+    /// The part that comes from one bank group, given by its node.
     #[inline]
-    pub fn bank(&self, bank: usize) -> u64 {
-        let (rank, group) = self.parents[bank];
-        let outer = self.outer[0].max(self.outer[rank as usize]);
-        outer.max(self.outer[group as usize]).max(self.banks[bank])
-    }
-
-    /// The part that comes from bank group and bank.
-    #[inline]
-    pub fn inside(&self, bank: usize) -> u64 {
-        self.banks[bank].max(self.outer[self.parents[bank].1 as usize])
+    pub fn group(&self, node: u32) -> u64 {
+        self.outer[node as usize]
     }
 }
 
@@ -76,9 +57,8 @@ pub struct Engine {
     ready: Vec<u64>,
     rules: Vec<Consequences>,
     histories: Vec<History>,
-    /// Rank and group node of each bank.
-    parents: Vec<(u32, u32)>,
-    places: Vec<Place>,
+    /// Nodes from the channel down to each bank.
+    paths: Vec<[u32; 4]>,
     open_row: Vec<u32>,
     column_commands: Vec<u32>,
     open_in_rank: Vec<u32>,
@@ -102,18 +82,12 @@ impl Engine {
         let groups = ranks * organization.bankgroups as usize;
         let first_node = [0, 1, 1 + ranks, 1 + ranks + groups];
         let nodes = first_node[3] + banks;
-        let parents = (0..banks)
+        // Counts are checked: all nodes of a channel fit 32 bits.
+        let paths = (0..banks)
             .map(|bank| {
                 let (rank, group, _) = organization.split_bank(bank);
-                (1 + rank, 1 + organization.ranks + rank * organization.bankgroups + group)
-            })
-            .collect();
-        let per_rank = organization.banks_per_rank();
-        let words = per_rank.div_ceil(64);
-        let places = (0..organization.banks_per_channel())
-            .map(|bank| {
-                let (rank, inside) = (bank / per_rank, bank % per_rank);
-                Place { rank, segment: rank * words + inside / 64, bit: 1 << (inside % 64) }
+                let group = 1 + organization.ranks + rank * organization.bankgroups + group;
+                [0, 1 + rank, group, (first_node[3] + bank) as u32]
             })
             .collect();
         let mut engine = Engine {
@@ -124,8 +98,7 @@ impl Engine {
             ready: vec![0; commands.len() * nodes],
             rules: vec![Consequences::default(); commands.len()],
             histories: Vec::new(),
-            parents,
-            places,
+            paths,
             open_row: vec![CLOSED; banks],
             column_commands: vec![0; banks],
             open_in_rank: vec![0; ranks],
@@ -138,10 +111,20 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Forgets rules about commands that will never be issued. Their earliest cycles are
-    /// meaningless afterwards.
+    /// Forgets rules about commands that will never be issued, and rules that another one on the
+    /// same pair of bank commands and a wider level implies. The earliest cycles of unused commands
+    /// are meaningless afterwards.
     pub(crate) fn restrict(&mut self, used: impl Fn(CommandId) -> bool) {
         for rules in &mut self.rules {
+            let wide = rules.own.clone();
+            rules.own.retain(|rule| {
+                let implies = |other: &Rule| {
+                    other.level < rule.level
+                        && other.following == rule.following
+                        && other.distance >= rule.distance
+                };
+                !wide.iter().any(implies)
+            });
             rules.own.retain(|rule| used(CommandId(rule.following)));
             rules.windowed.retain(|rule| used(CommandId(rule.following)));
             rules.sibling.retain(|rule| used(CommandId(rule.following)));
@@ -218,11 +201,6 @@ impl Engine {
         self.open_row.len()
     }
 
-    #[inline]
-    pub(crate) fn place(&self, bank: usize) -> Place {
-        self.places[bank]
-    }
-
     /// The open row of a bank.
     #[must_use]
     #[inline]
@@ -261,15 +239,36 @@ impl Engine {
     #[inline]
     pub(crate) fn earliest_of(&self, command: CommandId) -> Earliest<'_> {
         let first = command.index() * self.nodes;
-        let (outer, banks) = self.ready[first..first + self.nodes].split_at(self.first_node[3]);
-        Earliest { outer, banks, parents: &self.parents }
+        Earliest { outer: &self.ready[first..first + self.first_node[3]] }
+    }
+
+    /// Node of the bank group of a bank.
+    pub(crate) fn group_node(&self, bank: usize) -> u32 {
+        self.paths[bank][2]
     }
 
     /// First cycle at which a bank command is allowed by the constraint table.
     #[must_use]
     #[inline]
     pub fn earliest_bank(&self, command: CommandId, bank: usize) -> u64 {
-        self.earliest_of(command).bank(bank)
+        let first = command.index() * self.nodes;
+        let at = |node: u32| self.ready[first + node as usize];
+        let [channel, rank, group, bank] = self.paths[bank];
+        at(channel).max(at(rank)).max(at(group)).max(at(bank))
+    }
+
+    /// The part of a bank command's earliest cycle that comes from the bank alone.
+    #[inline]
+    pub(crate) fn earliest_own(&self, command: CommandId, bank: usize) -> u64 {
+        self.ready[command.index() * self.nodes + self.first_node[3] + bank]
+    }
+
+    /// [`Engine::earliest_bank`], or less where that is later than `now`: most commands wait for
+    /// their own bank, and the other levels matter only once it is ready.
+    #[inline]
+    pub(crate) fn ready_at(&self, command: CommandId, bank: usize, now: u64) -> u64 {
+        let own = self.earliest_own(command, bank);
+        if own > now { own } else { self.earliest_bank(command, bank) }
     }
 
     /// First cycle at which a rank command is allowed by the constraint table.
@@ -284,14 +283,19 @@ impl Engine {
     pub fn earliest(&self, command: CommandId, bank: usize) -> u64 {
         match self.commands.spec(command).scope {
             Level::Bank => self.earliest_bank(command, bank),
-            Level::Rank => self.earliest_rank(command, self.parents[bank].0 as usize - 1),
-            Level::Channel => self.earliest_of(command).outer[0],
+            Level::Rank => self.earliest_rank(command, self.rank_of(bank)),
+            Level::Channel => self.earliest_of(command).channel(),
             Level::BankGroup => {
-                let (rank, group) = self.parents[bank];
-                let outer = self.earliest_of(command).outer;
-                outer[0].max(outer[rank as usize]).max(outer[group as usize])
+                let earliest = self.earliest_of(command);
+                earliest.rank(self.rank_of(bank)).max(earliest.group(self.group_node(bank)))
             }
         }
+    }
+
+    /// Rank of a bank.
+    #[inline]
+    pub(crate) fn rank_of(&self, bank: usize) -> usize {
+        self.paths[bank][1] as usize - 1
     }
 
     /// Banks covered by `command` when it is sent to `bank`.
@@ -351,8 +355,7 @@ impl Engine {
     pub(crate) fn issue(&mut self, command: CommandId, bank: usize, row: u32, cycle: u64) {
         debug_assert!(cycle >= self.earliest(command, bank), "command before its earliest cycle");
         self.counts[command.index()] += 1;
-        let (rank, group) = self.parents[bank];
-        let path = [0, rank as usize, group as usize, self.first_node[3] + bank];
+        let path = self.paths[bank];
         let scope = self.commands.spec(command).scope;
         if scope == Level::Bank {
             self.apply_path(command, &path, cycle);
@@ -386,19 +389,19 @@ impl Engine {
 
     /// Applies the rules of a bank command: one node per level.
     #[inline]
-    fn apply_path(&mut self, command: CommandId, path: &[usize; 4], cycle: u64) {
+    fn apply_path(&mut self, command: CommandId, path: &[u32; 4], cycle: u64) {
         let rules = &self.rules[command.index()];
         for rule in &rules.own {
-            let entry = &mut self.ready[rule.row as usize + path[usize::from(rule.level & 3)]];
+            let entry = &mut self.ready[(rule.row + path[usize::from(rule.level & 3)]) as usize];
             *entry = (*entry).max(cycle + rule.distance);
         }
         for &(level, id) in &rules.histories {
             let level = usize::from(level);
-            let local = path[level] - self.first_node[level];
+            let local = path[level] as usize - self.first_node[level];
             self.histories[usize::from(id)].push(local, cycle);
         }
         for rule in &rules.windowed {
-            let node = path[usize::from(rule.level)];
+            let node = path[usize::from(rule.level)] as usize;
             raise_windowed(&mut self.ready, &self.histories, &self.first_node, rule, node);
         }
     }
@@ -409,13 +412,13 @@ impl Engine {
         command: CommandId,
         scope: Level,
         bank: usize,
-        path: &[usize; 4],
+        path: &[u32; 4],
         cycle: u64,
     ) {
         let nodes = |engine: &Engine, level: u8| {
             let level = usize::from(level);
             if level <= scope.index() {
-                path[level]..path[level] + 1
+                path[level] as usize..path[level] as usize + 1
             } else {
                 engine.below(scope, bank, level)
             }
@@ -442,14 +445,15 @@ impl Engine {
         }
     }
 
-    fn apply_siblings(&mut self, command: CommandId, path: &[usize; 4], cycle: u64) {
+    fn apply_siblings(&mut self, command: CommandId, path: &[u32; 4], cycle: u64) {
         let o = &self.organization;
         for rule in &self.rules[command.index()].sibling {
             let level = usize::from(rule.level);
             let family = [1, o.ranks, o.bankgroups, o.banks_per_group][level] as usize;
             let first = self.first_node[level];
-            let start = first + (path[level] - first) / family * family;
-            for other in (start..start + family).filter(|&other| other != path[level]) {
+            let node = path[level] as usize;
+            let start = first + (node - first) / family * family;
+            for other in (start..start + family).filter(|&other| other != node) {
                 let entry = &mut self.ready[rule.row as usize + other];
                 *entry = (*entry).max(cycle + rule.distance);
             }
@@ -486,7 +490,7 @@ impl Engine {
     }
 
     fn open(&mut self, bank: usize, row: u32, cycle: u64) {
-        let rank = self.parents[bank].0 as usize - 1;
+        let rank = self.rank_of(bank);
         if self.open_row[bank] == CLOSED {
             self.open_in_rank[rank] += 1;
             self.residency.bank_opened(rank, self.open_in_rank[rank], cycle);
@@ -496,7 +500,7 @@ impl Engine {
     }
 
     fn close(&mut self, bank: usize, cycle: u64) {
-        let rank = self.parents[bank].0 as usize - 1;
+        let rank = self.rank_of(bank);
         if self.open_row[bank] != CLOSED {
             self.open_in_rank[rank] -= 1;
             self.residency.bank_closed(rank, self.open_in_rank[rank], cycle);

@@ -72,10 +72,37 @@ impl ClockRatio {
     }
 }
 
+/// What must be known of a channel in every cycle, kept apart so that channels at rest are not
+/// touched.
+#[derive(Debug, Clone, Copy)]
+struct Outlook {
+    /// First memory cycle whose tick can do anything.
+    event: u64,
+    /// Memory cycle of the first completion; `u64::MAX` for none.
+    completion: u64,
+    /// Core cycle plus one of the last request.
+    last_submit: u64,
+    takes_read: bool,
+    takes_write: bool,
+}
+
+impl Outlook {
+    fn update(&mut self, channel: &Channel) {
+        self.event = channel.next_event();
+        self.completion = channel.next_completion().unwrap_or(u64::MAX);
+        self.takes_read = channel.can_accept(Op::Read);
+        self.takes_write = channel.can_accept(Op::Write);
+    }
+}
+
 /// All channels of a memory.
 #[derive(Debug, Clone)]
 pub struct Memory {
     channels: Vec<Channel>,
+    /// One per channel.
+    outlooks: Vec<Outlook>,
+    /// No channel has an event before this memory cycle.
+    first_event: u64,
     organization: Organization,
     commands: CommandSet,
     mapping: AddressMapping,
@@ -85,8 +112,6 @@ pub struct Memory {
     now: u64,
     /// First memory cycle not yet run.
     next_memory: u64,
-    /// Core cycle plus one of the last request of each channel.
-    last_submit: Vec<u64>,
 }
 
 impl Memory {
@@ -109,8 +134,16 @@ impl Memory {
             .collect::<Result<Vec<_>, _>>()?;
         let local_organization = Organization { channels: 1, ..organization.clone() };
         let local = device.mapping.without(Field::Channel, &local_organization)?;
-        let last_submit = vec![0; channels.len()];
+        let outlook = |channel: &Channel| {
+            let (takes_read, takes_write) = (false, false);
+            let (event, completion, last_submit) = (0, u64::MAX, 0);
+            let mut new = Outlook { event, completion, last_submit, takes_read, takes_write };
+            new.update(channel);
+            new
+        };
         Ok(Memory {
+            outlooks: channels.iter().map(outlook).collect(),
+            first_event: 0,
             channels,
             organization,
             commands: device.commands.clone(),
@@ -119,7 +152,6 @@ impl Memory {
             ratio,
             now: 0,
             next_memory: 0,
-            last_submit,
         })
     }
 
@@ -171,7 +203,9 @@ impl Memory {
     #[must_use]
     #[inline]
     pub fn can_accept(&self, channel: usize, op: Op) -> bool {
-        self.last_submit[channel] <= self.now && self.channels[channel].can_accept(op)
+        let outlook = &self.outlooks[channel];
+        let room = if op == Op::Read { outlook.takes_read } else { outlook.takes_write };
+        room && outlook.last_submit <= self.now
     }
 
     /// Offers a request at a global address; `tag` comes back with its completion.
@@ -210,7 +244,10 @@ impl Memory {
             return Err(SubmitError::Full);
         }
         self.channels[channel].accept(op, location, tag, self.next_memory);
-        self.last_submit[channel] = self.now + 1;
+        let outlook = &mut self.outlooks[channel];
+        outlook.last_submit = self.now + 1;
+        outlook.update(&self.channels[channel]);
+        self.first_event = self.first_event.min(outlook.event);
         Ok(())
     }
 
@@ -218,15 +255,18 @@ impl Memory {
     /// order; sort by cycle to merge channels.
     pub fn advance_to<S: CommandSink>(&mut self, core: u64, sink: &mut S) {
         let end = self.ratio.memory_cycle(core);
-        for channel in &mut self.channels {
-            let mut cycle = self.next_memory;
-            loop {
-                cycle = cycle.max(channel.next_event());
-                if cycle >= end {
-                    break;
+        if self.first_event < end {
+            self.first_event = u64::MAX;
+            for (channel, outlook) in self.channels.iter_mut().zip(&mut self.outlooks) {
+                if outlook.event < end {
+                    let mut cycle = outlook.event.max(self.next_memory);
+                    while cycle < end {
+                        channel.tick(cycle, sink);
+                        cycle = channel.next_event().max(cycle + 1);
+                    }
+                    outlook.update(channel);
                 }
-                channel.tick(cycle, sink);
-                cycle += 1;
+                self.first_event = self.first_event.min(outlook.event);
             }
         }
         self.next_memory = self.next_memory.max(end);
@@ -237,7 +277,17 @@ impl Memory {
     #[inline]
     pub fn pop_completion(&mut self, channel: usize) -> Option<Completion> {
         let memory = self.ratio.memory_cycle(self.now);
-        self.channels[channel].pop_completion(memory)
+        let done = self.channels[channel].pop_completion(memory);
+        self.outlooks[channel].update(&self.channels[channel]);
+        done
+    }
+
+    /// Memory cycle of the first completion of a channel that has not been taken.
+    #[must_use]
+    #[inline]
+    pub fn next_completion(&self, channel: usize) -> Option<u64> {
+        let cycle = self.outlooks[channel].completion;
+        (cycle != u64::MAX).then_some(cycle)
     }
 
     /// Next core cycle, after the current one, at which a completion or a free queue entry can

@@ -165,12 +165,4 @@ impl BankLists {
             (next != NONE).then_some(next)
         })
     }
-
-    /// Whether a request of this bank touches the same transaction.
-    pub fn touches(&self, pool: &Pool, bank: usize, row: u32, column: u32) -> bool {
-        self.iter(pool, bank).any(|slot| {
-            let pending = pool.get(slot);
-            (pending.row, pending.column) == (row, column)
-        })
-    }
 }

@@ -32,6 +32,8 @@ pub struct DramMemory {
     outstanding: u64,
     /// Channels whose arrivals of this cycle have all been handed over.
     scanned: usize,
+    /// Completions up to this memory cycle have arrived.
+    arrived: Option<u64>,
 }
 
 impl DramMemory {
@@ -57,13 +59,14 @@ impl DramMemory {
             channel_bytes: dram.channel_bytes(),
             outstanding: 0,
             scanned: 0,
+            arrived: None,
             dram,
         }
     }
 
     /// Core cycle in which the next data of a channel arrive, of those under way from the DRAM.
     fn due(&self, channel: usize) -> Option<u64> {
-        let memory = self.dram.channel(channel).next_completion()?;
+        let memory = self.dram.next_completion(channel)?;
         Some(self.ratio.core_cycle(memory) + self.front_end)
     }
 }
@@ -106,9 +109,12 @@ impl Memory for DramMemory {
         if self.dram.now() < now.0 {
             self.dram.advance_to(now.0, &mut ());
             self.scanned = 0;
+            let left_dram = now.0.checked_sub(self.front_end);
+            self.arrived = left_dram.map(|cycle| self.ratio.memory_cycle(cycle));
         }
+        let arrived = self.arrived?;
         while self.scanned < self.dram.channels() {
-            if self.due(self.scanned).is_some_and(|due| due <= now.0) {
+            if self.dram.next_completion(self.scanned).is_some_and(|done| done <= arrived) {
                 let done = self.dram.pop_completion(self.scanned)?;
                 self.outstanding -= 1;
                 return Some(Grant { row: done.tag / LANES, lanes: 1 << (done.tag % LANES) });

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, reason = "a terminal tool: its output is its purpose")]
 
 mod packages;
+mod python;
 mod shared;
 mod steps;
 mod tally;
@@ -13,6 +14,7 @@ Usage: cargo xtask COMMAND
 
   test [--require-all]   format check, lints, documentation, doc tests, all tests
                          --require-all: a missing tool or missing data is a failure, not a printed line
+  python                 make the Python that tests compare models with, in target/python
   bless                  rewrite the snapshots that the tests compare with; review the diff";
 
 /// Turns a missing tool or missing data from a printed line into a failure; tests read it too.
@@ -25,6 +27,8 @@ fn main() -> ExitCode {
     match args[..] {
         ["test"] => steps::test(required),
         ["test", "--require-all"] => steps::test(true),
+        ["python"] if python::provide() => ExitCode::SUCCESS,
+        ["python"] => ExitCode::FAILURE,
         ["bless"] => steps::bless(),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

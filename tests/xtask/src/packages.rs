@@ -17,8 +17,14 @@ struct Package {
 }
 
 /// Every such program; a test that needs another adds a line.
-const PACKAGES: &[Package] =
-    &[Package { program: "python3", debian: "python3", purpose: "second reader of JSON outputs" }];
+const PACKAGES: &[Package] = &[
+    Package { program: "python3", debian: "python3", purpose: "second reader of JSON outputs" },
+    Package { program: "verilator", debian: "verilator", purpose: "lint and run Verilog" },
+    Package { program: "g++", debian: "g++", purpose: "build what Verilator writes" },
+    Package { program: "make", debian: "make", purpose: "build what Verilator writes" },
+    Package { program: "iverilog", debian: "iverilog", purpose: "run Verilog with four states" },
+    Package { program: "yosys", debian: "yosys", purpose: "proofs and synthesis of Verilog" },
+];
 
 /// Installs what is missing when run as root with `apt-get` at hand, and names what stays missing.
 ///
@@ -27,8 +33,9 @@ pub fn provide() -> bool {
     if missing().is_empty() {
         return true;
     }
-    if is_root() && is_in_path("apt-get") {
-        install(&missing());
+    if can_install() {
+        let names: Vec<&str> = missing().iter().map(|package| package.debian).collect();
+        install(&names);
     }
     for package in missing() {
         println!(
@@ -43,8 +50,13 @@ fn missing() -> Vec<&'static Package> {
     PACKAGES.iter().filter(|package| !is_in_path(package.program)).collect()
 }
 
-fn install(packages: &[&Package]) {
-    let names: Vec<&str> = packages.iter().map(|package| package.debian).collect();
+/// Whether [`install`] can work: run as root with `apt-get` at hand.
+pub fn can_install() -> bool {
+    is_root() && is_in_path("apt-get")
+}
+
+/// Installs Debian packages.
+pub fn install(names: &[&str]) {
     let apt_get = |args: &[&str]| {
         Command::new("apt-get")
             .args(args)
@@ -55,7 +67,7 @@ fn install(packages: &[&Package]) {
             .is_ok_and(|status| status.success())
     };
     println!("install  {}", names.join(" "));
-    let wanted = [&["install", "--yes", "--no-install-recommends"], &names[..]].concat();
+    let wanted = [&["install", "--yes", "--no-install-recommends"], names].concat();
     // Package lists are often absent in a container: fetch them only then.
     if !apt_get(&wanted) && apt_get(&["update"]) {
         apt_get(&wanted);

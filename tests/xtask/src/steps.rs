@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use crate::{REQUIRE_ALL, packages, shared, tally::Tally};
+use crate::{REQUIRE_ALL, packages, python, shared, tally::Tally};
 
 /// One program call.
 struct Step {
@@ -56,6 +56,9 @@ pub fn test(require_all: bool) -> ExitCode {
     let mut failures = Vec::new();
     if !packages::provide() && require_all {
         failures.push("packages");
+    }
+    if !python::provide() && require_all {
+        failures.push("Python");
     }
     let mut steps = vec![FORMAT, LINTS, DOCUMENTATION];
     // A licence check guards releases; it needs a program few contributors have.

@@ -7,13 +7,16 @@ use std::path::{Component, Path};
 use serde::Deserialize;
 
 use crate::decoding::Decoding;
-use crate::model::{Model, ModelError, Tensors};
+use crate::model::{Model, ModelError, Tensors, Tokenizer};
 
 const CONFIG: &str = "config.json";
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
+const TOKENIZER: &str = "tokenizer.json";
 /// Longest JSON file of a folder \[bytes\]; the tokenizers of the largest vocabularies have 35 MB.
 const MAX_JSON: u64 = 1 << 28;
+/// Longest text \[bytes\]: about as many tokens as a trace may have.
+const MAX_TEXT: u64 = 1 << 22;
 
 /// Reads the model in a folder: `config.json`, and `model.safetensors` or the files that
 /// `model.safetensors.index.json` lists.
@@ -36,6 +39,35 @@ pub fn open_shape(path: &Path) -> Result<Decoding, ModelError> {
     let folder = path.parent().and_then(Path::file_name);
     let name = folder.map_or_else(|| "model".into(), |name| name.to_string_lossy());
     Decoding::from_config(&shown(path), &name, &text)
+}
+
+/// Reads the `tokenizer.json` in the folder of `model`.
+///
+/// # Errors
+/// A file that is missing or damaged, or belongs to another model.
+pub fn open_tokenizer(folder: &Path, model: &Model) -> Result<Tokenizer, ModelError> {
+    let path = folder.join(TOKENIZER);
+    Tokenizer::parse(&shown(&path), &bytes(&path, MAX_JSON)?, model)
+}
+
+/// Reads the texts in a file: each line that is not blank, or all of it as one.
+///
+/// # Errors
+/// A file that is missing, longer than 4 MiB, not UTF-8, or blank.
+pub fn open_texts(path: &Path, per_line: bool) -> Result<Vec<String>, ModelError> {
+    let all = text(path, MAX_TEXT)?;
+    let all = all.trim_start_matches('\u{feff}');
+    let texts: Vec<&str> = if per_line { all.lines().collect() } else { vec![all] };
+    let texts: Vec<String> = texts
+        .into_iter()
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
+        .collect();
+    if texts.is_empty() {
+        return Err(ModelError::EmptyText { file: shown(path) });
+    }
+    Ok(texts)
 }
 
 /// The tensors in a folder, in one file or in several.

@@ -40,6 +40,7 @@ pub(super) fn load(config: &Config, tensors: &mut Tensors) -> Result<Model, Mode
     for index in 0..shape.layers {
         let mut at = weights.under(&format!("h.{index}."));
         let joined = transposed(&mut at, "attn.c_attn", hidden, 3 * hidden)?;
+        let scale = if scaled { shape.default_scale() } else { 1.0 };
         let by_layer = if scaled_by_layer { (index + 1) as f32 } else { 1.0 };
         layers.push(Layer {
             attention_norm: at.layer_norm("ln_1", hidden, epsilon)?,
@@ -54,7 +55,7 @@ pub(super) fn load(config: &Config, tensors: &mut Tensors) -> Result<Model, Mode
                 activation,
                 down: transposed(&mut at, "mlp.c_proj", inner, hidden)?,
             },
-            scale: if scaled { shape.default_scale() } else { 1.0 } / by_layer,
+            scale: scale / by_layer,
         });
     }
     let final_norm = Some(weights.layer_norm("ln_f", hidden, epsilon)?);

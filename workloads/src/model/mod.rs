@@ -2,6 +2,7 @@
 //!
 //! * [`Model`]: reads `config.json` and tensors, and computes with 32-bit floats.
 //! * [`Attention`]: computes what a model leaves out; [`Dense`] is the definition.
+//! * [`Tokenizer`]: text to tokens. [`Extraction`]: text to a trace with tensors.
 //! * [`Tensors`]: named tensors of safetensors files.
 //! * [`ModelError`]: what can be wrong.
 //!
@@ -13,12 +14,14 @@ mod bert;
 mod config;
 mod embedding;
 mod error;
+mod extract;
 mod gpt2;
 mod layers;
 mod llama;
 mod rotary;
 mod stack;
 mod tensors;
+mod tokenizer;
 mod vit;
 mod weights;
 
@@ -28,9 +31,11 @@ pub use attention::{Attended, Attention, AttentionError, Dense, Projected, Recor
 pub(crate) use config::Config;
 use embedding::Embedding;
 pub use error::ModelError;
+pub use extract::{ExtractError, Extraction};
 use layers::Linear;
 use stack::{Cache, Stack, Stream};
 pub use tensors::{Source, Tensors};
+pub use tokenizer::Tokenizer;
 
 use crate::suggest::nearest;
 
@@ -212,6 +217,11 @@ impl Model {
         matches!(self.head, Head::Decoder { .. })
     }
 
+    /// Tokens that it knows.
+    fn vocabulary(&self) -> Result<usize, ModelError> {
+        self.shape.vocabulary.ok_or_else(|| self.wrong_kind("a model of text"))
+    }
+
     /// Takes a whole input through all layers, every row seeing every row.
     ///
     /// # Errors
@@ -294,12 +304,12 @@ impl Model {
         attention: &mut dyn Attention,
     ) -> Result<Hidden, ModelError> {
         if let Input::Tokens(tokens) = input {
-            let most = self.shape.positions.saturating_sub(first);
-            if tokens.is_empty() || tokens.len() > most {
+            let (most, total) = (self.shape.positions, first.saturating_add(tokens.len()));
+            if tokens.is_empty() || total > most {
                 return Err(ModelError::Input {
                     what: "the number of tokens",
-                    found: tokens.len().to_string(),
-                    expected: format!("1 to {most}, after {first} of {}", self.shape.positions),
+                    found: total.to_string(),
+                    expected: format!("1 to {most}, the positions of the model"),
                 });
             }
         }

@@ -29,34 +29,36 @@ impl Rotary {
             .find_map(|field| Some((field, config.get(field)?.as_object()?)))
             .unwrap_or(("rope_scaling", &none));
         let number = |name: &str| scaling.get(name).and_then(Value::as_f64).map(|n| n as f32);
-        let theta = match number("rope_theta") {
-            Some(theta) => theta,
+        let error = |name: &str, expected: &str| {
+            let found = scaling.get(name).cloned().unwrap_or_default();
+            config.error(&format!("{field}.{name}"), &found, expected)
+        };
+        let required = |name: &str| {
+            let number = number(name).filter(|number| number.is_finite() && *number > 0.0);
+            number.ok_or_else(|| error(name, "a number above 0"))
+        };
+        let theta = match scaling.get("rope_theta") {
+            Some(_) => required("rope_theta")?,
             None => config.positive_or("rope_theta", 10_000.0)?,
         };
         let mut rotary = Rotary::new(head_dim, theta);
         let kind = scaling.get("rope_type").or(scaling.get("type")).and_then(Value::as_str);
-        let required = |name: &str| {
-            number(name).filter(|number| number.is_finite() && *number > 0.0).ok_or_else(|| {
-                let found = scaling.get(name).cloned().unwrap_or_default();
-                config.error(&format!("{field}.{name}"), &found, "a number above 0")
-            })
-        };
         match kind.unwrap_or("default") {
             "default" => {}
             "linear" => {
                 let factor = required("factor")?;
                 rotary.frequencies.iter_mut().for_each(|frequency| *frequency /= factor);
             }
-            "llama3" => rotary.stretch(
-                required("factor")?,
-                required("low_freq_factor")?,
-                required("high_freq_factor")?,
-                required("original_max_position_embeddings")?,
-            ),
-            other => {
-                let expected = "one of default, linear, llama3";
-                return Err(config.error(&format!("{field}.rope_type"), &other.into(), expected));
+            "llama3" => {
+                let (factor, low) = (required("factor")?, required("low_freq_factor")?);
+                let high = required("high_freq_factor")?;
+                if high <= low {
+                    return Err(error("high_freq_factor", "more than `low_freq_factor`"));
+                }
+                let original = required("original_max_position_embeddings")?;
+                rotary.stretch(factor, low, high, original);
             }
+            _ => return Err(error("rope_type", "one of default, linear, llama3")),
         }
         Ok(rotary)
     }
@@ -108,6 +110,38 @@ mod tests {
         };
         assert!((score(7, 2) - score(25, 20)).abs() < 1e-5);
         assert!((score(7, 2) - score(7, 5)).abs() > 1e-2);
+    }
+
+    #[track_caller]
+    fn configured(text: &str) -> Result<Vec<f32>, String> {
+        let config = Config::parse("c.json", text).unwrap();
+        let rotary = Rotary::configured(&config, 4).map_err(|error| error.to_string())?;
+        Ok(rotary.frequencies)
+    }
+
+    #[test]
+    fn both_ways_to_write_a_configuration_are_read() {
+        assert_eq!(configured("{}").unwrap(), [1.0, 0.01]);
+        assert_eq!(configured(r#"{"rope_theta":100}"#).unwrap(), [1.0, 0.1]);
+        let new = r#"{"rope_parameters":{"rope_type":"linear","factor":2,"rope_theta":100}}"#;
+        assert_eq!(configured(new).unwrap(), [0.5, 0.05]);
+        let old = r#"{"rope_theta":100,"rope_scaling":{"type":"linear","factor":2}}"#;
+        assert_eq!(configured(old).unwrap(), [0.5, 0.05]);
+    }
+
+    #[test]
+    fn a_variant_that_is_not_known_is_refused() {
+        assert_eq!(
+            configured(r#"{"rope_scaling":{"rope_type":"yarn"}}"#).unwrap_err(),
+            "c.json: `rope_scaling.rope_type` is \"yarn\": expected one of default, linear, llama3"
+        );
+        assert_eq!(
+            configured(r#"{"rope_scaling":{"rope_type":"linear"}}"#).unwrap_err(),
+            "c.json: `rope_scaling.factor` is null: expected a number above 0"
+        );
+        let equal = r#"{"rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":1,
+            "high_freq_factor":1,"original_max_position_embeddings":8192}}"#;
+        assert!(configured(equal).unwrap_err().contains("more than `low_freq_factor`"));
     }
 
     #[test]

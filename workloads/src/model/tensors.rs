@@ -134,10 +134,14 @@ impl Tensors {
 
     /// The error about a tensor that is not there.
     pub(super) fn missing(&self, tensor: &str) -> ModelError {
+        // The same tensor of another layer would always be near, and is never what was meant.
+        let numbers = |name: &str| name.split('.').filter_map(|part| part.parse().ok()).collect();
+        let wanted: Vec<u32> = numbers(tensor);
+        let candidates = self.names().filter(|name| numbers(name) == wanted);
         ModelError::MissingTensor {
             file: self.name.clone(),
             tensor: tensor.to_owned(),
-            near: nearest(tensor, self.names()).map(str::to_owned),
+            near: nearest(tensor, candidates).map(str::to_owned),
         }
     }
 }

@@ -92,7 +92,7 @@ impl<'a> Weights<'a> {
     }
 
     /// The map from states to scores of tokens; none where it is that of the embedding (`tied`
-    /// where the configuration is silent), or where the checkpoint has no such map.
+    /// where the configuration is silent).
     pub fn language(
         &mut self,
         config: &Config,
@@ -100,7 +100,7 @@ impl<'a> Weights<'a> {
         hidden: usize,
         tied: bool,
     ) -> Result<Option<Linear>, ModelError> {
-        if config.flag_or("tie_word_embeddings", tied)? || !self.has("lm_head.weight") {
+        if config.flag_or("tie_word_embeddings", tied)? {
             return Ok(None);
         }
         self.linear("lm_head", hidden, vocabulary, false).map(Some)

@@ -1,11 +1,12 @@
 //! Case folders on disk.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use crate::case::{CaseParams, CaseResult, TraceRequest, read_requests, run};
 use crate::error::CaseError;
+use crate::mapping::AddressMapping;
 
 /// Reads `params.json` and `requests.csv` or `requests.csv.gz` of a folder.
 ///
@@ -18,12 +19,26 @@ pub fn load(dir: &Path) -> Result<(CaseParams, Vec<TraceRequest>), CaseError> {
     let params = CaseParams::from_json(&text, &params_path.display().to_string())?;
     let zipped = dir.join("requests.csv.gz");
     let plain = dir.join("requests.csv");
-    let (path, gzip) = if plain.exists() { (plain, false) } else { (zipped, true) };
-    let file = File::open(&path).map_err(|source| io_error(&path, source))?;
+    let path = if plain.exists() { plain } else { zipped };
+    let requests = load_requests(&path, &params.mapping)?;
+    Ok((params, requests))
+}
+
+/// Reads a request trace, plain or gzip.
+///
+/// # Errors
+/// The file is absent or malformed, or an address does not exist.
+pub fn load_requests(
+    path: &Path,
+    mapping: &AddressMapping,
+) -> Result<Vec<TraceRequest>, CaseError> {
+    let file = File::open(path).map_err(|source| io_error(path, source))?;
+    let mut file = BufReader::new(file);
+    let start = file.fill_buf().map_err(|source| io_error(path, source))?;
+    let gzip = start.starts_with(&[0x1f, 0x8b]);
     let input: Box<dyn Read> =
         if gzip { Box::new(flate2::read::GzDecoder::new(file)) } else { Box::new(file) };
-    let requests = read_requests(input, &params.mapping, &path.display().to_string())?;
-    Ok((params, requests))
+    read_requests(input, mapping, &path.display().to_string())
 }
 
 /// Loads and runs a case folder.

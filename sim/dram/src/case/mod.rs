@@ -12,7 +12,7 @@ mod run;
 mod files;
 
 #[cfg(feature = "files")]
-pub use files::{load, run_case};
+pub use files::{load, load_requests, run_case};
 pub use params::CaseParams;
 pub use requests::{TraceRequest, read_requests};
 pub use run::{CaseResult, Served, run};

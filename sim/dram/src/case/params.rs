@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::command::CommandSet;
 use crate::constraint::{self, Constraint, RawConstraint};
+use crate::device::Device;
 use crate::error::{CaseError, TableError};
 use crate::mapping::{AddressMapping, Field};
 use crate::organization::{Organization, RankMeaning};
@@ -107,6 +108,22 @@ struct RawRefresh {
 }
 
 impl CaseParams {
+    /// A device under a controller, with the device's own mapping; cycles and driver steps agree.
+    #[must_use]
+    pub fn of_device(device: &Device, controller: ControllerConfig) -> CaseParams {
+        CaseParams {
+            organization: device.organization.clone(),
+            commands: device.commands.clone(),
+            timing: device.timing.clone(),
+            table: device.table.clone(),
+            mapping: device.mapping.clone(),
+            controller,
+            read_latency: device.timing.read_latency(),
+            first_cycle: 0,
+            tail: 0,
+        }
+    }
+
     /// Reads a parameter file; `file` is its name for error messages.
     ///
     /// # Errors

@@ -1,17 +1,14 @@
 //! Read and write queues, one active request per bank, refreshes in a priority queue.
 //!
 //! Behaves as the controller of Ramulator 2 (commit c5b1c3a) with its FRFCFS and FRFCFS-RowHit
-//! schedulers. Candidates are kept per bank and command (see [`crate::policy`]'s queue), so that a
-//! tick looks only at banks that could act.
+//! schedulers.
 
 use std::collections::VecDeque;
 
-use crate::command::{ACT, CommandId, PRE, PREA, REFA, REFPB};
+use crate::command::{ACT, PRE, PREA, REFA, REFPB};
 use crate::error::TableError;
-use crate::policy::bank_set::{BankSet, Look, Pick};
-use crate::policy::queue::Queue;
+use crate::policy::queue::{Found, Queue, Surroundings};
 use crate::policy::refresh::{PerBank, Timer};
-use crate::policy::wait_list::WaitList;
 use crate::policy::{CommandSlots, Core, PagePolicy, Refresh, check_capacity};
 use crate::request::{NONE, Op};
 use crate::trace::CommandSink;
@@ -68,9 +65,30 @@ impl ActiveListConfig {
     }
 }
 
+/// What a bank is being used for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BankState {
+    /// The request for which the bank was opened, until it is served.
+    pub active: u32,
+    /// The bank is about to be refreshed: the queues wait.
+    pub held: bool,
+    /// No queued request can cause an ACT or PRE before this cycle; `u64::MAX` while the bank is
+    /// held or has an active request.
+    pub row_from: u64,
+}
+
+/// A request that has its row.
+#[derive(Debug, Clone, Copy)]
+struct Active {
+    seq: u64,
+    slot: u32,
+    bank: usize,
+    op: Op,
+}
+
 /// Which commands a slot carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Slot {
+enum Slot {
     Any,
     Column,
     Row,
@@ -83,23 +101,21 @@ pub(crate) struct ActiveList {
     slots: CommandSlots,
     read: Queue,
     write: Queue,
-    /// The request for which each bank was opened.
-    active: Vec<u32>,
-    /// Column commands of the active requests.
-    waiting: WaitList,
-    /// The command each bank's active request waits for.
-    waits_for: Vec<Option<CommandId>>,
+    banks: Vec<BankState>,
+    /// Activated requests, oldest first.
+    active: Vec<Active>,
+    /// No active request can have its column command before this cycle.
+    active_wake: u64,
     active_in_rank: Vec<u32>,
-    active_total: u32,
     write_mode: bool,
+    /// Write mode may end with fewer writes than this.
+    low_writes: usize,
+    /// Write mode begins with more writes than this.
+    high_writes: usize,
     /// Ranks waiting for an all-bank refresh.
     priority: VecDeque<usize>,
     all_bank: Option<Timer>,
     per_bank: Option<PerBank>,
-    /// Banks about to be refreshed: their queues wait.
-    held: BankSet,
-    /// An empty set: refreshes do not hold active requests back.
-    none_held: BankSet,
 }
 
 impl ActiveList {
@@ -109,30 +125,31 @@ impl ActiveList {
         refresh: Refresh,
         core: &Core,
     ) -> ActiveList {
-        let engine = &core.engine;
-        let empty = BankSet::new(engine);
+        let banks = core.engine.banks();
+        let share = |watermark: f64| watermark * config.write_queue as f64;
         ActiveList {
             config: config.clone(),
             slots,
-            read: Queue::new(engine, Op::Read, config.read_queue),
-            write: Queue::new(engine, Op::Write, config.write_queue),
-            active: vec![NONE; engine.banks()],
-            waiting: WaitList::new(),
-            waits_for: vec![None; engine.banks()],
-            active_in_rank: vec![0; engine.organization().ranks as usize],
-            active_total: 0,
+            read: Queue::new(Op::Read, config.read_queue, banks),
+            write: Queue::new(Op::Write, config.write_queue, banks),
+            banks: vec![BankState { active: NONE, held: false, row_from: 0 }; banks],
+            active: Vec::new(),
+            active_wake: u64::MAX,
+            active_in_rank: vec![0; core.engine.organization().ranks as usize],
             write_mode: false,
+            low_writes: share(config.write_low_watermark).ceil() as usize,
+            high_writes: share(config.write_high_watermark).floor() as usize,
             priority: VecDeque::new(),
             all_bank: match refresh {
                 Refresh::AllBank { interval } => Some(Timer::new(interval)),
                 _ => None,
             },
             per_bank: match refresh {
-                Refresh::PerBank { interval, order } => Some(PerBank::new(interval, order, engine)),
+                Refresh::PerBank { interval, order } => {
+                    Some(PerBank::new(interval, order, &core.engine))
+                }
                 _ => None,
             },
-            held: empty.clone(),
-            none_held: empty,
         }
     }
 
@@ -145,7 +162,7 @@ impl ActiveList {
 
     /// Whether an older request to the same transaction must be served first.
     pub fn conflicts(&self, core: &Core, op: Op, bank: usize, row: u32, column: u32) -> bool {
-        let active = self.active[bank];
+        let active = self.banks[bank].active;
         let with_active = active != NONE && {
             let pending = core.pool.get(active);
             (pending.row, pending.column) == (row, column)
@@ -157,30 +174,27 @@ impl ActiveList {
     }
 
     /// Appends a request; tells whether the next tick can differ because of it.
+    #[inline]
     pub fn push(&mut self, core: &mut Core, slot: u32) -> bool {
-        let pending = core.pool.get(slot);
-        let (op, bank) = (pending.op, pending.bank as usize);
-        match op {
-            Op::Read => self.read.push(core, bank, slot),
-            Op::Write => self.write.push(core, bank, slot),
-        }
+        let queue = match core.pool.get(slot).op {
+            Op::Read => &mut self.read,
+            Op::Write => &mut self.write,
+        };
+        let sooner = queue.push(core, slot);
         if core.page == PagePolicy::Closed {
             // A new hit keeps the row open for column commands that wait in either queue.
-            self.classify(core, bank);
-            true
-        } else {
-            self.classify_queue(core, op, bank) || self.mode_would_change()
+            self.look_again();
+            return true;
         }
+        sooner || self.mode_would_change()
     }
 
     /// Runs one cycle and returns the next in which something can happen.
     pub fn tick<S: CommandSink>(&mut self, core: &mut Core, now: u64, sink: &mut S) -> u64 {
         if core.exhaustive {
-            self.read.forget();
-            self.write.forget();
-            self.waiting.forget();
+            self.look_again();
         }
-        let mut next = self.advance_refresh(core, now);
+        let mut next = self.advance_refresh(now);
         let issued = match self.slots {
             CommandSlots::One => {
                 self.issue_active(core, now, &mut next, sink)
@@ -199,39 +213,56 @@ impl ActiveList {
     }
 
     /// First cycle after one with a command in which anything can happen.
+    #[inline]
     fn after_issue(&self, core: &Core, now: u64) -> u64 {
         let restless = self.per_bank.as_ref().is_some_and(PerBank::in_debt);
         if restless || !self.priority.is_empty() || self.mode_would_change() {
             return now + 1;
         }
         let queue = if self.write_mode { &self.write } else { &self.read };
-        let all_bank = self.all_bank.as_ref().map(Timer::due);
-        let per_bank = self.per_bank.as_ref().map(PerBank::due);
-        let bounds = [all_bank, per_bank].into_iter().flatten();
-        bounds.fold(queue.bound(core).min(self.waiting.first_wake()), u64::min).max(now + 1)
+        let refresh = self.refresh_due();
+        queue.wake(core).min(self.active_wake).min(refresh).max(now + 1)
+    }
+
+    /// When the next refresh falls due.
+    #[inline]
+    fn refresh_due(&self) -> u64 {
+        let all_bank = self.all_bank.as_ref().map_or(u64::MAX, Timer::due);
+        all_bank.min(self.per_bank.as_ref().map_or(u64::MAX, PerBank::due))
+    }
+
+    /// Makes all searches of the next tick complete ones.
+    fn look_again(&mut self) {
+        self.active_wake = 0;
+        self.read.look_again();
+        self.write.look_again();
     }
 
     /// Queues due refreshes and returns when the next falls due.
-    fn advance_refresh(&mut self, core: &Core, now: u64) -> u64 {
-        let mut next = u64::MAX;
+    #[inline]
+    fn advance_refresh(&mut self, now: u64) -> u64 {
         if let Some(timer) = &mut self.all_bank {
             while timer.fire(now) {
                 self.priority.extend(0..self.active_in_rank.len());
             }
-            next = timer.due();
         }
         if let Some(per_bank) = &mut self.per_bank {
-            let (read, write, active) = (&self.read, &self.write, &self.active);
-            let busy =
-                |bank: usize| !read.is_empty(bank) || !write.is_empty(bank) || active[bank] != NONE;
-            let engine = &core.engine;
-            per_bank.advance(now, busy, |bank| self.held.insert(engine.place(bank), 0));
-            next = next.min(per_bank.due());
+            let (read, write, banks) = (&self.read, &self.write, &self.banks);
+            let busy = |bank: usize| {
+                !read.is_empty(bank) || !write.is_empty(bank) || banks[bank].active != NONE
+            };
+            if let Some(chosen) = per_bank.advance(now, busy) {
+                for bank in chosen {
+                    self.banks[bank].held = true;
+                    self.banks[bank].row_from = u64::MAX;
+                }
+            }
         }
-        next
+        self.refresh_due()
     }
 
     /// Serves the oldest activated request whose column command is ready.
+    #[inline]
     fn issue_active<S: CommandSink>(
         &mut self,
         core: &mut Core,
@@ -239,22 +270,41 @@ impl ActiveList {
         next: &mut u64,
         sink: &mut S,
     ) -> bool {
-        if self.active_total == 0 {
+        if self.active_wake > now {
+            *next = (*next).min(self.active_wake);
             return false;
         }
-        let mut pick = Pick::NOTHING;
-        let look = Look { core, held: &self.none_held, now };
-        self.waiting.scan(&look, next, &mut pick);
-        if !pick.found() {
-            return false;
+        self.active_wake = u64::MAX;
+        for place in 0..self.active.len() {
+            let Active { slot, bank, op, .. } = self.active[place];
+            let needed_again = || self.read.hits(bank) || self.write.hits(bank);
+            let command = core.column_command(op, needed_again);
+            let at = core.engine.ready_at(command, bank, now);
+            if at <= now {
+                self.active_wake = now;
+                self.active.remove(place);
+                self.banks[bank].active = NONE;
+                self.active_in_rank[core.engine.rank_of(bank)] -= 1;
+                core.issue_column(command, slot, now, Some(now), sink);
+                self.after_column(core, bank);
+                return true;
+            }
+            self.active_wake = self.active_wake.min(at);
         }
-        let bank = core.pool.get(pick.slot).bank as usize;
-        self.active[bank] = NONE;
-        self.active_total -= 1;
-        self.active_in_rank[rank_of(core, bank)] -= 1;
-        core.issue_column(pick.command, pick.slot, now, Some(now), sink);
-        self.after_column(core, bank);
-        true
+        *next = (*next).min(self.active_wake);
+        false
+    }
+
+    fn activate(&mut self, core: &Core, slot: u32, bank: usize) {
+        let pending = core.pool.get(slot);
+        let active = Active { seq: pending.seq, slot, bank, op: pending.op };
+        let older = self.active.iter().rposition(|known| known.seq < active.seq);
+        self.active.insert(older.map_or(0, |place| place + 1), active);
+        self.banks[bank].active = slot;
+        self.active_in_rank[core.engine.rank_of(bank)] += 1;
+        // With or without auto-precharge, the row must be there first.
+        let command = core.column_command(active.op, || true);
+        self.active_wake = self.active_wake.min(core.engine.earliest_bank(command, bank));
     }
 
     /// Sends what the oldest all-bank refresh needs, or a per-bank refresh.
@@ -292,7 +342,7 @@ impl ActiveList {
         for rank in 0..self.active_in_rank.len() {
             let Some(bank) = per_bank.chosen(rank) else { continue };
             let close = core.engine.open_row(bank).is_some();
-            if close && self.active[bank] != NONE {
+            if close && self.banks[bank].active != NONE {
                 continue;
             }
             let command = if close { PRE } else { REFPB };
@@ -306,9 +356,9 @@ impl ActiveList {
                 self.row_changed(core, bank);
             } else {
                 per_bank.refreshed(bank);
-                self.held.remove(core.engine.place(bank));
-                self.read.forget();
-                self.write.forget();
+                self.banks[bank].held = false;
+                self.row_changed(core, bank);
+                self.look_again();
             }
             return true;
         }
@@ -328,29 +378,37 @@ impl ActiveList {
             return false;
         }
         self.write_mode ^= self.mode_would_change();
-        let queue = if self.write_mode { &mut self.write } else { &mut self.read };
-        let mut pick = Pick::NOTHING;
-        queue.scan(&Look { core, held: &self.held, now }, carries, next, &mut pick);
-        if !pick.found() {
-            return false;
-        }
-        let bank = core.pool.get(pick.slot).bank as usize;
-        match pick.command {
+        let (queue, other) = match self.write_mode {
+            true => (&mut self.write, &self.read),
+            false => (&mut self.read, &self.write),
+        };
+        let keep_hits_open = self.config.scheduler == Scheduler::FrFcfsRowHit;
+        let around = Surroundings { banks: &self.banks, other, keep_hits_open };
+        let found = match carries {
+            Slot::Column => queue.find_column(core, around, now, next),
+            Slot::Row => queue.find_row(core, around, now, next),
+            Slot::Any => {
+                let column = queue.find_column(core, around, now, next);
+                let row = queue.find_row(core, around, now, next);
+                column.into_iter().chain(row).min_by_key(Found::age)
+            }
+        };
+        let Some(found) = found else { return false };
+        let Found { command, slot, bank, .. } = found;
+        match command {
             PRE => {
-                core.issue_for(PRE, pick.slot, now, sink);
+                core.issue_for(PRE, slot, now, sink);
                 self.row_changed(core, bank);
             }
             ACT => {
-                queue.unlink(core, bank, pick.slot);
-                core.issue_for(ACT, pick.slot, now, sink);
-                self.active[bank] = pick.slot;
-                self.active_total += 1;
-                self.active_in_rank[rank_of(core, bank)] += 1;
+                queue.remove(core, found);
+                core.issue_for(ACT, slot, now, sink);
+                self.activate(core, slot, bank);
                 self.row_changed(core, bank);
             }
             column => {
-                queue.unlink(core, bank, pick.slot);
-                core.issue_column(column, pick.slot, now, Some(now), sink);
+                queue.remove(core, found);
+                core.issue_column(column, slot, now, Some(now), sink);
                 self.after_column(core, bank);
             }
         }
@@ -359,63 +417,43 @@ impl ActiveList {
 
     /// Whether the next look at a queue changes the direction served.
     fn mode_would_change(&self) -> bool {
-        let (reads, writes) = (self.read.len(), self.write.len() as f64);
-        let share = |watermark: f64| watermark * self.config.write_queue as f64;
+        let (reads, writes) = (self.read.len(), self.write.len());
         if self.write_mode {
-            writes < share(self.config.write_low_watermark) && reads != 0
+            writes < self.low_writes && reads != 0
         } else {
-            writes > share(self.config.write_high_watermark) || reads == 0
+            writes > self.high_writes || reads == 0
         }
     }
 
     /// A column command freed the bank for precharge, and may have closed it.
+    #[inline]
     fn after_column(&mut self, core: &Core, bank: usize) {
-        if core.engine.open_row(bank).is_none() {
+        if core.page == PagePolicy::Closed {
             self.row_changed(core, bank);
         } else {
-            self.classify(core, bank);
+            self.banks[bank].row_from = self.row_from(core, bank);
+            self.read.may_close(core, bank);
+            self.write.may_close(core, bank);
         }
     }
 
     fn row_changed(&mut self, core: &Core, bank: usize) {
-        self.read.find_candidates(core, bank);
-        self.write.find_candidates(core, bank);
-        self.classify(core, bank);
-    }
-
-    /// Puts a bank into the sets of the commands its requests wait for.
-    fn classify(&mut self, core: &Core, bank: usize) {
-        self.classify_queue(core, Op::Read, bank);
-        self.classify_queue(core, Op::Write, bank);
-        let slot = self.active[bank];
-        let command = (slot != NONE).then(|| {
-            let op = core.pool.get(slot).op;
-            core.column_command(op, || self.read.hits(bank) || self.write.hits(bank))
-        });
-        let known = std::mem::replace(&mut self.waits_for[bank], command);
-        if known == command {
-            return;
-        }
-        if known.is_some() {
-            self.waiting.remove(bank);
-        }
-        if let Some(command) = command {
-            let earliest = core.engine.earliest_bank(command, bank);
-            self.waiting.insert(bank, command, slot, core.pool.get(slot).seq, earliest);
+        self.read.row_changed(core, bank);
+        self.write.row_changed(core, bank);
+        self.banks[bank].row_from = self.row_from(core, bank);
+        if core.page == PagePolicy::Closed {
+            // Whether a column command closes the row depends on what else waits for it.
+            self.look_again();
         }
     }
 
-    #[inline]
-    fn classify_queue(&mut self, core: &Core, op: Op, bank: usize) -> bool {
-        let (queue, other) = match op {
-            Op::Read => (&mut self.read, &self.write),
-            Op::Write => (&mut self.write, &self.read),
-        };
-        let keep_hits_open = self.config.scheduler == Scheduler::FrFcfsRowHit;
-        queue.classify(core, bank, other.hits(bank), self.active[bank] != NONE, keep_hits_open)
+    /// See [`BankState::row_from`].
+    fn row_from(&self, core: &Core, bank: usize) -> u64 {
+        let state = self.banks[bank];
+        if state.held || state.active != NONE {
+            return u64::MAX;
+        }
+        let command = if core.engine.open_row(bank).is_some() { PRE } else { ACT };
+        core.engine.earliest_own(command, bank)
     }
-}
-
-fn rank_of(core: &Core, bank: usize) -> usize {
-    core.engine.place(bank).rank as usize
 }

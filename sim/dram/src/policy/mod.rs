@@ -8,16 +8,14 @@ use std::collections::VecDeque;
 use crate::command::{self, CommandId};
 use crate::engine::Engine;
 use crate::error::TableError;
-use crate::request::{Completion, NONE, Op, Outcome, Pool};
+use crate::request::{Completion, Op, Outcome, Pool};
 use crate::stats::Statistics;
 use crate::trace::{CommandSink, Issued};
 
 pub mod active_list;
 pub mod bank_queues;
-mod bank_set;
 mod queue;
 mod refresh;
-mod wait_list;
 
 pub use active_list::{ActiveListConfig, Scheduler};
 pub use bank_queues::BankQueuesConfig;
@@ -30,6 +28,31 @@ pub enum Policy {
     ActiveList(ActiveListConfig),
     /// One command queue per bank, served in turn (DRAMsim3).
     BankQueues(BankQueuesConfig),
+}
+
+impl Policy {
+    /// Names of ready-made policies, and what each is.
+    pub const NAMES: [(&str, &str); 4] = [
+        ("frfcfs", "first ready, first come, as Ramulator 2"),
+        ("frfcfs-row-hit", "the same, but a row stays open while an older request hits it"),
+        ("bank-queues", "a queue per bank served in turn, reads and writes apart, as DRAMsim3"),
+        ("bank-queues-unified", "the same with one queue for reads and writes"),
+    ];
+
+    /// The policy of a name in [`Policy::NAMES`], with its usual queue sizes.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Policy> {
+        let active = |scheduler| ActiveListConfig { scheduler, ..ActiveListConfig::default() };
+        let banks =
+            |unified_queue| BankQueuesConfig { unified_queue, ..BankQueuesConfig::default() };
+        Some(match name {
+            "frfcfs" => Policy::ActiveList(active(Scheduler::FrFcfs)),
+            "frfcfs-row-hit" => Policy::ActiveList(active(Scheduler::FrFcfsRowHit)),
+            "bank-queues" => Policy::BankQueues(banks(false)),
+            "bank-queues-unified" => Policy::BankQueues(banks(true)),
+            _ => return None,
+        })
+    }
 }
 
 /// Commands one channel can send in a cycle.
@@ -204,12 +227,4 @@ impl Core {
             (Op::Write, true) => command::WRA,
         }
     }
-}
-
-/// First later request in the same bank list whose "hits the open row" equals `hit`.
-pub(crate) fn find_from(pool: &Pool, mut slot: u32, row: u32, hit: bool) -> u32 {
-    while slot != NONE && (pool.get(slot).row == row) != hit {
-        slot = pool.next(slot);
-    }
-    slot
 }

@@ -1,235 +1,288 @@
-//! One request queue with its candidates per bank.
+//! One request queue, searched in order of age.
 //!
-//! Of the requests for one bank only two can matter to a first-ready scheduler: the oldest that
-//! hits the open row and the oldest that does not. A closed bank offers its oldest request.
+//! A first-ready scheduler takes the oldest request whose next command can issue. Where requests
+//! compete for a bus that request is near the front, so a plain search ends early; where all wait
+//! for timing, a failed search tells when the next can succeed. Earliest cycles only rise, so that
+//! stays a lower bound until a request or a row comes or goes; see [`Queue::row_changed`].
 
-use crate::command::{ACT, CommandId, PRE, RD, RDA, WR, WRA};
-use crate::engine::Engine;
-use crate::policy::active_list::Slot;
-use crate::policy::bank_set::{BankSet, Look, Pick};
-use crate::policy::wait_list::WaitList;
-use crate::policy::{Core, PagePolicy, find_from};
-use crate::request::{BankLists, NONE, Op};
+use crate::command::{ACT, CommandId, PRE};
+use crate::policy::Core;
+use crate::policy::active_list::BankState;
+use crate::request::{NONE, Op};
 
-/// Requests of one direction.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    bank: u32,
+    row: u32,
+    slot: u32,
+}
+
+/// Requests of one queue for one bank.
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    all: u32,
+    /// Those for the open row.
+    hits: u32,
+}
+
+/// A request whose next command could issue, and where it stands in the queue.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found {
+    pub command: CommandId,
+    pub slot: u32,
+    pub bank: usize,
+    position: usize,
+}
+
+impl Found {
+    /// Place in the order of acceptance, inside one queue.
+    pub fn age(&self) -> usize {
+        self.position
+    }
+}
+
+/// What a search must know beside the queue and the timing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    pub banks: &'a [BankState],
+    /// The queue of the other direction.
+    pub other: &'a Queue,
+    /// A row stays open while a request older than the closing one hits it.
+    pub keep_hits_open: bool,
+}
+
+/// Requests of one direction, oldest first.
 #[derive(Debug, Clone)]
 pub(crate) struct Queue {
     op: Op,
-    lists: BankLists,
     capacity: usize,
-    /// Oldest request that hits the open row; `NONE` while the bank is closed.
-    hit: Vec<u32>,
-    /// Oldest request for another row; `NONE` while the bank is closed.
-    miss: Vec<u32>,
-    rows: WaitList,
-    to_access: BankSet,
-    /// Closed-page only: the access is the row's last.
-    to_access_and_close: BankSet,
-    /// Which commands each bank waits for, one bit per kind.
-    member: Vec<u8>,
+    entries: Vec<Entry>,
+    counts: Vec<Count>,
+    hits: usize,
+    /// No request can cause an ACT or PRE before this cycle.
+    row_wake: u64,
+    /// No request can cause a column command before this cycle.
+    column_wake: u64,
 }
 
-const ACTIVATE: u8 = 1;
-const ACCESS: u8 = 2;
-const ACCESS_AND_CLOSE: u8 = 4;
-const PRECHARGE: u8 = 8;
-
 impl Queue {
-    pub fn new(engine: &Engine, op: Op, capacity: usize) -> Queue {
-        let (banks, empty) = (engine.banks(), BankSet::new(engine));
-        Queue {
-            op,
-            lists: BankLists::new(banks),
-            capacity,
-            hit: vec![NONE; banks],
-            miss: vec![NONE; banks],
-            rows: WaitList::new(),
-            to_access: empty.clone(),
-            to_access_and_close: empty,
-            member: vec![0; banks],
-        }
+    pub fn new(op: Op, capacity: usize, banks: usize) -> Queue {
+        let counts = vec![Count::default(); banks];
+        let (entries, wake) = (Vec::new(), u64::MAX);
+        Queue { op, capacity, entries, counts, hits: 0, row_wake: wake, column_wake: wake }
     }
 
+    #[inline]
     pub fn len(&self) -> usize {
-        self.lists.len()
+        self.entries.len()
     }
 
+    #[inline]
     pub fn has_room(&self) -> bool {
-        self.lists.len() < self.capacity
+        self.entries.len() < self.capacity
     }
 
     /// Whether no request waits for a bank.
+    #[inline]
     pub fn is_empty(&self, bank: usize) -> bool {
-        self.lists.head(bank) == NONE
+        self.counts[bank].all == 0
     }
 
     /// Whether a request waits for the open row of a bank.
     #[inline]
     pub fn hits(&self, bank: usize) -> bool {
-        self.hit[bank] != NONE
+        self.counts[bank].hits > 0
     }
 
     /// Whether a request for the same transaction waits.
-    pub fn touches(&self, core: &Core, bank: usize, row: u32, column: u32) -> bool {
-        self.lists.len() > 0 && self.lists.touches(&core.pool, bank, row, column)
-    }
-
-    /// Appends a request; [`Queue::classify`] must follow.
-    pub fn push(&mut self, core: &mut Core, bank: usize, slot: u32) {
-        self.lists.push(&mut core.pool, bank, slot);
-        if let Some(row) = core.engine.open_row(bank) {
-            let hits = core.pool.get(slot).row == row;
-            let first = if hits { &mut self.hit[bank] } else { &mut self.miss[bank] };
-            if *first == NONE {
-                *first = slot;
-            }
-        }
-    }
-
-    /// Removes a request that is activated or served; [`Queue::classify`] must follow.
-    pub fn unlink(&mut self, core: &mut Core, bank: usize, slot: u32) {
-        if self.hit[bank] == slot {
-            let (row, next) = (core.pool.get(slot).row, core.pool.next(slot));
-            self.hit[bank] = find_from(&core.pool, next, row, true);
-        }
-        self.lists.unlink(&mut core.pool, bank, slot);
-    }
-
-    /// Finds hit and miss of a bank whose row has changed; [`Queue::classify`] must follow.
-    pub fn find_candidates(&mut self, core: &Core, bank: usize) {
-        if self.lists.len() == 0 {
-            (self.hit[bank], self.miss[bank]) = (NONE, NONE);
-            return;
-        }
-        let head = self.lists.head(bank);
-        (self.hit[bank], self.miss[bank]) = match core.engine.open_row(bank) {
-            Some(row) => {
-                (find_from(&core.pool, head, row, true), find_from(&core.pool, head, row, false))
-            }
-            None => (NONE, NONE),
-        };
-    }
-
-    /// Puts a bank into the sets of the commands its requests wait for; tells whether they changed.
     #[inline]
-    pub fn classify(
-        &mut self,
-        core: &Core,
-        bank: usize,
-        other_queue_hits: bool,
-        active: bool,
-        keep_hits_open: bool,
-    ) -> bool {
-        if self.lists.len() == 0 && self.member[bank] == 0 {
-            return false;
-        }
-        let head = self.lists.head(bank);
-        let (hit, miss) = (self.hit[bank], self.miss[bank]);
-        let mut member = 0;
-        if head != NONE && core.engine.open_row(bank).is_none() {
-            member = ACTIVATE;
-        }
-        if hit != NONE {
-            let needed = other_queue_hits || active;
-            let last = core.page == PagePolicy::Closed && !needed && {
-                let (row, next) = (core.pool.get(hit).row, core.pool.next(hit));
-                find_from(&core.pool, next, row, true) == NONE
-            };
-            member |= if last { ACCESS_AND_CLOSE } else { ACCESS };
-        }
-        if miss != NONE && !active {
-            let older_hit = hit != NONE && core.pool.get(hit).seq < core.pool.get(miss).seq;
-            if !(keep_hits_open && older_hit) {
-                member |= PRECHARGE;
-            }
-        }
-        let changed = member != self.member[bank];
-        if changed {
-            self.enroll(core, bank, member);
-        }
-        changed
-    }
-
-    fn enroll(&mut self, core: &Core, bank: usize, member: u8) {
-        let place = core.engine.place(bank);
-        let known = std::mem::replace(&mut self.member[bank], member);
-        let (access, last) = self.accesses();
-        let sets = [
-            (ACCESS, access, &mut self.to_access),
-            (ACCESS_AND_CLOSE, last, &mut self.to_access_and_close),
-        ];
-        for (bit, command, set) in sets {
-            if member & !known & bit != 0 {
-                set.insert(place, core.engine.earliest_bank(command, bank));
-            } else if known & !member & bit != 0 {
-                set.remove(place);
-            }
-        }
-        const ROW: u8 = ACTIVATE | PRECHARGE;
-        if known & ROW == member & ROW {
-            return;
-        }
-        if member & ROW == 0 {
-            self.rows.remove(bank);
-            return;
-        }
-        let (command, slot) = match member & ACTIVATE {
-            0 => (PRE, self.miss[bank]),
-            _ => (ACT, self.lists.head(bank)),
+    pub fn touches(&self, core: &Core, bank: usize, row: u32, column: u32) -> bool {
+        let same = |entry: &Entry| {
+            (entry.bank as usize, entry.row) == (bank, row)
+                && core.pool.get(entry.slot).column == column
         };
-        let earliest = core.engine.earliest_bank(command, bank);
-        if known & ROW != 0 && self.rows.slot(bank) == Some(slot) {
-            self.rows.change(bank, command, earliest);
+        !self.entries.is_empty() && !self.is_empty(bank) && self.entries.iter().any(same)
+    }
+
+    /// Appends a request; tells whether it can be served sooner than the older ones.
+    #[inline]
+    pub fn push(&mut self, core: &Core, slot: u32) -> bool {
+        let pending = core.pool.get(slot);
+        let (bank, row) = (pending.bank as usize, pending.row);
+        self.entries.push(Entry { bank: pending.bank, row, slot });
+        let count = &mut self.counts[bank];
+        let known = *count;
+        count.all += 1;
+        let engine = &core.engine;
+        match engine.open_row(bank) {
+            Some(open) if open == row => {
+                count.hits += 1;
+                self.hits += 1;
+                let command = core.column_command(self.op, || true);
+                self.column_wake = self.column_wake.min(engine.earliest_bank(command, bank));
+                known.hits == 0
+            }
+            Some(_) => {
+                self.row_wake = self.row_wake.min(engine.earliest_bank(PRE, bank));
+                known.all == known.hits
+            }
+            None => {
+                self.row_wake = self.row_wake.min(engine.earliest_bank(ACT, bank));
+                known.all == 0
+            }
+        }
+    }
+
+    /// Removes a request that is activated or served.
+    pub fn remove(&mut self, core: &Core, found: Found) {
+        let entry = self.entries.remove(found.position);
+        let count = &mut self.counts[found.bank];
+        count.all -= 1;
+        if core.engine.open_row(found.bank) == Some(entry.row) {
+            count.hits -= 1;
+            self.hits -= 1;
+        }
+    }
+
+    /// Counts hits anew after a row of the bank was opened or closed.
+    pub fn row_changed(&mut self, core: &Core, bank: usize) {
+        let count = &mut self.counts[bank];
+        if count.all == 0 {
             return;
         }
-        if known & ROW != 0 {
-            self.rows.remove(bank);
-        }
-        self.rows.insert(bank, command, slot, core.pool.get(slot).seq, earliest);
+        let known = count.hits;
+        count.hits = core.engine.open_row(bank).map_or(0, |row| {
+            let here = self.entries.iter().filter(|entry| entry.bank as usize == bank);
+            here.take(count.all as usize).filter(|entry| entry.row == row).count() as u32
+        });
+        self.hits = self.hits + count.hits as usize - known as usize;
+        self.look_again();
     }
 
-    /// Column commands of this direction, without and with auto-precharge.
-    fn accesses(&self) -> (CommandId, CommandId) {
-        match self.op {
-            Op::Read => (RD, RDA),
-            Op::Write => (WR, WRA),
-        }
+    /// Makes the next search a complete one, because more is allowed than before.
+    pub fn look_again(&mut self) {
+        (self.row_wake, self.column_wake) = (0, 0);
     }
 
-    /// Drops all lower bounds.
-    pub fn forget(&mut self) {
-        self.rows.forget();
-        self.to_access.forget();
-        self.to_access_and_close.forget();
+    /// The same for the precharge of one bank, which may close now.
+    #[inline]
+    pub fn may_close(&mut self, core: &Core, bank: usize) {
+        let count = self.counts[bank];
+        if count.all > count.hits {
+            self.row_wake = self.row_wake.min(core.engine.earliest_bank(PRE, bank));
+        }
     }
 
     /// A cycle before which no request can cause a command.
-    pub fn bound(&self, core: &Core) -> u64 {
-        let columns = self.to_access.first_wake().min(self.to_access_and_close.first_wake());
-        columns.min(self.rows.first_wake().max(row_bus_free(core)))
+    #[inline]
+    pub fn wake(&self, core: &Core) -> u64 {
+        self.column_wake.min(self.row_wake.max(row_bus_free(core)))
     }
 
-    /// Keeps in `best` the oldest request whose next command could issue now.
+    /// The oldest request that could have its column command now; lowers `next` to the first cycle
+    /// at which one could.
     #[inline]
-    pub fn scan(&mut self, look: &Look<'_>, carries: Slot, next: &mut u64, best: &mut Pick) {
-        let (access, last) = self.accesses();
-        if carries != Slot::Row {
-            self.to_access.scan(look, access, &self.hit, next, best);
-            self.to_access_and_close.scan(look, last, &self.hit, next, best);
-        }
-        if carries != Slot::Column {
-            // An ACT can hold the row bus for several cycles.
-            let free = row_bus_free(look.core);
-            if free > look.now {
-                *next = (*next).min(free.max(self.rows.first_wake()));
-            } else {
-                self.rows.scan(look, next, best);
+    pub fn find_column(
+        &mut self,
+        core: &Core,
+        around: Surroundings<'_>,
+        now: u64,
+        next: &mut u64,
+    ) -> Option<Found> {
+        if self.column_wake <= now {
+            let found = self.search_columns(core, around, now);
+            if found.is_some() {
+                return found;
             }
         }
+        *next = (*next).min(self.column_wake);
+        None
+    }
+
+    fn search_columns(&mut self, core: &Core, around: Surroundings<'_>, now: u64) -> Option<Found> {
+        self.column_wake = u64::MAX;
+        if self.hits == 0 {
+            return None;
+        }
+        for (position, entry) in self.entries.iter().enumerate() {
+            let bank = entry.bank as usize;
+            if core.engine.open_row(bank) != Some(entry.row) || around.banks[bank].held {
+                continue;
+            }
+            let command = core.column_command(self.op, || {
+                around.banks[bank].active != NONE
+                    || around.other.hits(bank)
+                    || self.counts[bank].hits > 1
+            });
+            let at = core.engine.ready_at(command, bank, now);
+            if at <= now {
+                self.column_wake = now;
+                return Some(Found { command, slot: entry.slot, bank, position });
+            }
+            self.column_wake = self.column_wake.min(at);
+        }
+        None
+    }
+
+    /// The oldest request that could have its ACT or PRE now; lowers `next` to the first cycle at
+    /// which one could.
+    #[inline]
+    pub fn find_row(
+        &mut self,
+        core: &Core,
+        around: Surroundings<'_>,
+        now: u64,
+        next: &mut u64,
+    ) -> Option<Found> {
+        let bound = self.row_wake.max(row_bus_free(core));
+        if bound <= now {
+            let found = self.search_rows(core, around, now);
+            if found.is_some() {
+                return found;
+            }
+        }
+        *next = (*next).min(bound.max(self.row_wake));
+        None
+    }
+
+    fn search_rows(&mut self, core: &Core, around: Surroundings<'_>, now: u64) -> Option<Found> {
+        self.row_wake = u64::MAX;
+        if self.hits == self.entries.len() {
+            return None;
+        }
+        let engine = &core.engine;
+        let mut wake = u64::MAX;
+        for (position, entry) in self.entries.iter().enumerate() {
+            let bank = entry.bank as usize;
+            let at = around.banks[bank].row_from;
+            if at > now {
+                wake = wake.min(at);
+                continue;
+            }
+            let command = match engine.open_row(bank) {
+                None => ACT,
+                Some(row) if row == entry.row => continue,
+                Some(row) => {
+                    let hits = |older: &Entry| (older.bank, older.row) == (entry.bank, row);
+                    if around.keep_hits_open && self.entries[..position].iter().any(hits) {
+                        continue;
+                    }
+                    PRE
+                }
+            };
+            let at = engine.earliest_bank(command, bank);
+            if at <= now {
+                self.row_wake = now;
+                return Some(Found { command, slot: entry.slot, bank, position });
+            }
+            wake = wake.min(at);
+        }
+        self.row_wake = wake;
+        None
     }
 }
 
-/// First cycle at which the row bus can carry ACT or PRE.
+/// First cycle at which the row bus can carry ACT or PRE: an ACT can hold it for several cycles.
 #[inline]
 fn row_bus_free(core: &Core) -> u64 {
     let at = |command| core.engine.earliest_of(command).channel();

@@ -112,14 +112,20 @@ impl PerBank {
         self.debt.iter().any(|&debt| debt > 0)
     }
 
-    /// Notes due refreshes and picks banks, each of which goes to `hold`; `busy` tells whether
-    /// requests wait for a bank.
-    pub fn advance(&mut self, now: u64, busy: impl Fn(usize) -> bool, mut hold: impl FnMut(usize)) {
+    /// Notes due refreshes and picks banks; `busy` tells whether requests wait for a bank. The
+    /// banks chosen now, if any.
+    #[inline]
+    pub fn advance(&mut self, now: u64, busy: impl Fn(usize) -> bool) -> Option<Vec<usize>> {
         while self.timer.fire(now) {
             for debt in &mut self.debt {
                 *debt += 1;
             }
         }
+        self.in_debt().then(|| self.choose(busy))
+    }
+
+    fn choose(&mut self, busy: impl Fn(usize) -> bool) -> Vec<usize> {
+        let mut chosen = Vec::new();
         for rank in 0..self.debt.len() {
             if self.debt[rank] == 0 || self.current[rank].is_some() {
                 continue;
@@ -129,10 +135,9 @@ impl PerBank {
             let urgent = self.order == PerBankOrder::InTurn || self.debt[rank] > MAX_POSTPONED;
             self.current[rank] =
                 if urgent { waiting.next() } else { waiting.find(|&bank| !busy(bank)) };
-            if let Some(bank) = self.current[rank] {
-                hold(bank);
-            }
+            chosen.extend(self.current[rank]);
         }
+        chosen
     }
 
     /// The bank a rank is about to refresh.

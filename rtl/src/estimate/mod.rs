@@ -1,0 +1,90 @@
+//! Cost and speed of a design before any tool has seen it.
+//!
+//! Cost counts what Yosys `synth_xilinx -family xcup` reports for UltraScale+: look-up tables for
+//! logic, flip-flops, DSP48E2, block RAM in units of RAMB18, UltraRAM. Speed is the longest path
+//! between registers and ports under the delays of [`Delays`]. Both know nothing of placement.
+
+mod logic;
+mod memory;
+mod path;
+
+use std::sync::Arc;
+
+pub use self::path::{Delays, Path};
+use crate::{
+    design::Design,
+    error::Error,
+    netlist::{Netlist, Next, Op, lower},
+};
+
+/// Operand widths of a DSP48E2 multiplier \[bits\] (Xilinx UG579), two's complement.
+const DSP_WIDE: u32 = 27;
+/// See [`DSP_WIDE`].
+const DSP_NARROW: u32 = 18;
+
+/// What a design is expected to need.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Estimate {
+    /// Look-up tables for logic.
+    pub lut: u64,
+    /// Look-up tables used as memory.
+    pub lutram: u64,
+    /// Flip-flops.
+    pub ff: u64,
+    /// DSP48E2.
+    pub dsp: u64,
+    /// Block RAM, in halves of a RAMB36: a RAMB18 counts 1, a RAMB36 counts 2.
+    pub ramb18: u64,
+    /// URAM288.
+    pub uram: u64,
+    /// The longest path.
+    pub path: Path,
+}
+
+/// Estimates a module of a design with everything it instantiates.
+///
+/// # Errors
+/// The design has no such module.
+pub fn estimate(design: &Design, top: &str, delays: &Delays) -> Result<Estimate, Error> {
+    let netlist = lower(&Arc::clone(design.module(top)?));
+    let mut estimate = Estimate {
+        lut: logic::luts(&netlist),
+        lutram: 0,
+        ff: flip_flops(&netlist),
+        dsp: netlist.nodes.iter().map(|node| multipliers(&netlist, node)).sum(),
+        ramb18: 0,
+        uram: 0,
+        path: path::longest(&netlist, delays),
+    };
+    for one in &netlist.memories {
+        memory::add(one, &mut estimate);
+    }
+    Ok(estimate)
+}
+
+/// Registers; the outputs of block RAM are inside it, those of look-up tables are not.
+fn flip_flops(netlist: &Netlist) -> u64 {
+    let bits = netlist.states.iter().map(|state| match &state.next {
+        Next::Node { .. } => u64::from(netlist.width(state.output)),
+        Next::Read { memory, .. } if memory::is_distributed(&netlist.memories[*memory]) => {
+            u64::from(netlist.width(state.output))
+        }
+        Next::Read { .. } => 0,
+    });
+    bits.sum()
+}
+
+/// DSP48E2 that one multiplication takes.
+fn multipliers(netlist: &Netlist, node: &crate::netlist::Node) -> u64 {
+    let [a, b] = node.operands[..] else { return 0 };
+    let sign = match node.op {
+        Op::Multiply => 1,
+        Op::MultiplySigned => 0,
+        _ => return 0,
+    };
+    let (a, b) = (netlist.width(a), netlist.width(b));
+    let tiles = |a: u32, b: u32| {
+        u64::from(a.div_ceil(DSP_WIDE - sign)) * u64::from(b.div_ceil(DSP_NARROW - sign))
+    };
+    tiles(a, b).min(tiles(b, a))
+}

@@ -1,0 +1,104 @@
+//! From text to tokens, in windows that fit a model.
+
+use super::{Model, ModelError};
+
+/// The tokenizer of one model.
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    /// Longest window \[tokens\].
+    positions: usize,
+}
+
+impl Tokenizer {
+    /// Reads a `tokenizer.json`; `file` names it in errors.
+    ///
+    /// Truncation and padding that it asks for are turned off: every token of a text counts, and
+    /// none is invented.
+    ///
+    /// # Errors
+    /// Text that is no tokenizer, a model of images, and a tokenizer that knows more tokens than
+    /// the model's embedding has rows.
+    pub fn parse(file: &str, json: &[u8], model: &Model) -> Result<Tokenizer, ModelError> {
+        let format = |error: tokenizers::Error| ModelError::Format {
+            file: file.to_owned(),
+            expected: "a tokenizer",
+            reason: error.to_string(),
+        };
+        let rows = model.vocabulary()?;
+        let mut inner = tokenizers::Tokenizer::from_bytes(json).map_err(format)?;
+        inner.with_padding(None).with_truncation(None).map_err(format)?;
+        // Numbers may have gaps, so the largest one counts.
+        let last = inner.get_vocab(true).into_values().max();
+        let tokens = last.map_or(0, |last| last as usize + 1);
+        if tokens > rows {
+            return Err(ModelError::Vocabulary { file: file.to_owned(), tokens, rows });
+        }
+        Ok(Tokenizer { inner, positions: model.shape().positions })
+    }
+
+    /// Tokens of a text, with the special ones that the model expects around them.
+    ///
+    /// # Errors
+    /// A text that the tokenizer cannot split.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, ModelError> {
+        Ok(self.split(text)?.0)
+    }
+
+    /// Tokens of a text in windows that leave room for `reserve` further tokens. Each window has
+    /// the special tokens of a text of its own, e.g. `[CLS]` and `[SEP]`.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`]; a reserve that leaves no room for a token of text.
+    pub fn windows(&self, text: &str, reserve: usize) -> Result<Vec<Vec<u32>>, ModelError> {
+        let (tokens, special) = self.split(text)?;
+        let most = self.positions.saturating_sub(reserve);
+        windows(&tokens, &special, most).ok_or_else(|| ModelError::Input {
+            what: "the room for text in a window",
+            found: format!("{most} tokens, special ones included"),
+            expected: format!("more, of {} with {reserve} reserved for steps", self.positions),
+        })
+    }
+
+    /// Tokens, and for each whether the tokenizer added it to the text.
+    fn split(&self, text: &str) -> Result<(Vec<u32>, Vec<bool>), ModelError> {
+        let encoding = self.inner.encode_fast(text, true).map_err(|error| ModelError::Input {
+            what: "the text",
+            found: format!("refused by the tokenizer ({error})"),
+            expected: "text in the tokenizer's alphabet".to_owned(),
+        })?;
+        let special = encoding.get_special_tokens_mask().iter().map(|mask| *mask == 1).collect();
+        Ok((encoding.get_ids().to_vec(), special))
+    }
+}
+
+/// Cuts what lies between the first and last special tokens, and puts those around each piece.
+fn windows(tokens: &[u32], special: &[bool], most: usize) -> Option<Vec<Vec<u32>>> {
+    let leading = special.iter().take_while(|special| **special).count();
+    let trailing = special[leading..].iter().rev().take_while(|special| **special).count();
+    let (head, rest) = tokens.split_at(leading);
+    let (body, tail) = rest.split_at(rest.len() - trailing);
+    let room = most.checked_sub(leading + trailing).filter(|room| *room > 0)?;
+    Some(body.chunks(room).map(|piece| [head, piece, tail].concat()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_window_has_the_special_tokens_and_none_is_too_long() {
+        let tokens = [1, 10, 11, 12, 13, 14, 2];
+        let special = [true, false, false, false, false, false, true];
+        let cut = windows(&tokens, &special, 4).unwrap();
+        assert_eq!(cut, [vec![1, 10, 11, 2], vec![1, 12, 13, 2], vec![1, 14, 2]]);
+        assert_eq!(windows(&tokens, &special, 7).unwrap(), [tokens.to_vec()]);
+        assert_eq!(windows(&tokens, &special, 2), None);
+    }
+
+    #[test]
+    fn text_without_special_tokens_is_only_cut() {
+        let cut = windows(&[5, 6, 7], &[false; 3], 2).unwrap();
+        assert_eq!(cut, [vec![5, 6], vec![7]]);
+        assert_eq!(windows(&[1, 2], &[true, true], 8).unwrap(), [[0; 0]; 0]);
+    }
+}
