@@ -125,7 +125,8 @@ mod tests {
     fn every_design_has_a_simulator_and_a_default_workload_that_exists() {
         for design in DESIGNS {
             let loaded = load(design.name, &Overrides::default()).unwrap();
-            let task = attelier_workloads::task::load_with(loaded.default_workload, &Knobs::default());
+            let task =
+                attelier_workloads::task::load_with(loaded.default_workload, &Knobs::default());
             assert!(task.is_ok(), "{}", design.name);
             assert!(loaded.machine.peak_bytes_per_s() > 0.0);
         }

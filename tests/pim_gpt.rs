@@ -40,7 +40,10 @@ fn sizes_come_from_a_config_json() {
     let broken = config.replace("n_head", "n_heads");
     std::fs::write(model.join("config.json"), broken).unwrap();
     let message = stderr(&attelier(folder.path(), &args).code(2));
-    assert!(message.contains("`n_heads`") && message.contains("did you mean `n_head`?"), "{message}");
+    assert!(
+        message.contains("`n_heads`") && message.contains("did you mean `n_head`?"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -223,8 +223,7 @@ fn models_of_equal_size_take_equal_time() {
 #[test]
 fn the_program_as_text_takes_the_time_of_the_simulation() {
     let shape = DecoderShape::gpt(2, 320, 5).unwrap();
-    let decoding =
-        Decoding { shape, tokens: 1, context: 200, ..token("gpt2-small", 1) };
+    let decoding = Decoding { shape, tokens: 1, context: 200, ..token("gpt2-small", 1) };
     for preset in ["pim-gpt", "pim-gpt-aim"] {
         let machine = machine(preset, &[]);
         let text = dump(&machine, &decoding, 201).unwrap();
@@ -259,7 +258,8 @@ fn a_layer_is_the_same_wherever_its_rows_lie() {
 
 /// A model and a machine of moderate size.
 fn any_case() -> impl Strategy<Value = (DecoderShape, u32, u32, Vec<String>)> {
-    let shape = (1u32..4, 1u32..6, proptest::sample::select(vec![32u32, 64, 80, 96, 128]), any::<bool>());
+    let shape =
+        (1u32..4, 1u32..6, proptest::sample::select(vec![32u32, 64, 80, 96, 128]), any::<bool>());
     let shape = shape.prop_map(|(layers, heads, dim, gated)| {
         let mut shape = DecoderShape::gpt(layers, heads * 2 * dim, heads * 2).unwrap();
         shape.gated = gated;

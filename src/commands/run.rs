@@ -143,7 +143,8 @@ impl Job {
         let work = match source {
             Some(source) => Work::Values { source, pruning: values::pruning(&knobs)? },
             None => {
-                for (given, option) in [(args.check, "--check"), (args.text.text.is_some(), "--text")]
+                for (given, option) in
+                    [(args.check, "--check"), (args.text.text.is_some(), "--text")]
                 {
                     if given {
                         bail!(
@@ -211,8 +212,8 @@ impl Job {
         let changed = (!self.changes.is_empty())
             .then(|| format!("not the published preset: {}", self.changes.join(", ")));
         Report::new(identity(named), result, machine.peak_bytes_per_s())
-            .with_energy(machine.energy(result))
             .with_area(machine.area_mm2())
+            .with_energy(machine.energy(result))
             .noting(changed)
     }
 }

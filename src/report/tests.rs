@@ -50,7 +50,7 @@ fn the_text_shows_every_section() {
     let terms = vec![("dram", 6e-3), ("key_sram", 2e-3)];
     let energy = energy::Energy { terms, notes: vec!["energy: no leakage".to_owned()] };
     let row = Published::new("throughput", 430.0, 400.0, "GOP/s", "section V-B");
-    let report = report(&result()).with_energy(energy).beside(vec![row]);
+    let report = report(&result()).with_area(None).with_energy(energy).beside(vec![row]);
     insta::assert_snapshot!(report.text());
 }
 
@@ -166,7 +166,10 @@ fn sequential() -> RunResult {
         streams: vec![stream("vector", 3_000, true), stream("result", 1_000, false)],
         writes: 30,
         admission: None,
-        phases: vec![Phase { name: "qkv", cycles: 500_000 }, Phase { name: "ffn", cycles: 1_500_000 }],
+        phases: vec![
+            Phase { name: "qkv", cycles: 500_000 },
+            Phase { name: "ffn", cycles: 1_500_000 },
+        ],
         ..result()
     }
 }

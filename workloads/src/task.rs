@@ -126,7 +126,8 @@ mod tests {
 
     #[test]
     fn near_misses_come_from_all_kinds() {
-        for (typed, meant) in [("gpt3-xxl", "gpt3-xl"), ("gpt2-smal/wikitext2", "gpt2-small/wikitext2")]
+        for (typed, meant) in
+            [("gpt3-xxl", "gpt3-xl"), ("gpt2-smal/wikitext2", "gpt2-small/wikitext2")]
         {
             let error = load_with(typed, &Knobs::default()).unwrap_err().to_string();
             assert!(error.contains(&format!("did you mean `{meant}`?")), "{error}");

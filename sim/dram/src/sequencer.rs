@@ -169,9 +169,8 @@ impl Sequencer {
     /// include them.
     pub fn leap(&mut self, before: &Sequencer, rounds: u64) -> Option<u64> {
         let period = self.last.checked_sub(before.last).filter(|&period| period > 0)?;
-        let steady = |(&now, &then): (&u64, &u64)| {
-            now == then + period || (now == then && now <= self.last)
-        };
+        let steady =
+            |(&now, &then): (&u64, &u64)| now == then + period || (now == then && now <= self.last);
         let same_free = self.free.iter().zip(&before.free).all(steady);
         let same_refresh = self.next_refresh == before.next_refresh;
         if !same_free
@@ -286,7 +285,9 @@ mod tests {
             sequencer.issue(act, 0, Some(1), None, 0, trace).expect("legal");
             if fast {
                 if shadow > 0 {
-                    sequencer.issue_pairs((mac, 0), (write, 0), 0, shadow, 0, trace).expect("legal");
+                    sequencer
+                        .issue_pairs((mac, 0), (write, 0), 0, shadow, 0, trace)
+                        .expect("legal");
                 }
                 sequencer.issue_run(mac, 0, shadow..64, 0, trace).expect("legal");
             } else {

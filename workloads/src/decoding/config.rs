@@ -1,6 +1,6 @@
 //! Sizes from a Hugging Face `config.json`; weights are not needed.
 
-use super::{Decoding, DecoderShape};
+use super::{DecoderShape, Decoding};
 use crate::model::{Config, ModelError};
 use crate::suggest::nearest;
 

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Decoding, DecoderShape};
+use super::{DecoderShape, Decoding};
 use crate::preset::spec::{Note, assumptions, parse, sources};
 use crate::preset::{Entry, near};
 use crate::{Knobs, PresetError};

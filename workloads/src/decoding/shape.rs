@@ -52,7 +52,9 @@ impl DecoderShape {
             return Err(ShapeError {
                 field: "hidden",
                 found: hidden.into(),
-                expected: format!("a multiple of the {heads} heads, of which there is at least one"),
+                expected: format!(
+                    "a multiple of the {heads} heads, of which there is at least one"
+                ),
             });
         }
         let shape = Self {
@@ -127,7 +129,8 @@ impl DecoderShape {
         let first = if self.gated { 2 * ffn } else { ffn };
         let heads = Kind::Scores { heads: self.heads, head_dim: self.head_dim, context };
         let mix = Kind::Mix { heads: self.heads, head_dim: self.head_dim, context };
-        let operation = |name, kind, after: &[usize]| Operation { name, kind, after: after.to_vec() };
+        let operation =
+            |name, kind, after: &[usize]| Operation { name, kind, after: after.to_vec() };
         vec![
             operation("norm_1", Kind::Norm { width: hidden }, &[]),
             operation("qkv", Kind::Product { inputs: hidden, outputs: query + 2 * kv }, &[0]),
@@ -182,8 +185,7 @@ mod tests {
     #[test]
     fn a_layer_computes_the_known_list() {
         let layer = DecoderShape::gpt(24, 2048, 16).unwrap().layer(512);
-        let macs: Vec<u64> =
-            layer.iter().map(Operation::macs).filter(|&macs| macs > 0).collect();
+        let macs: Vec<u64> = layer.iter().map(Operation::macs).filter(|&macs| macs > 0).collect();
         let (d, t) = (2048u64, 512);
         assert_eq!(macs, [3 * d * d, t * d, t * d, d * d, 4 * d * d, 4 * d * d]);
         let names: Vec<_> = layer.iter().map(|operation| operation.name).collect();

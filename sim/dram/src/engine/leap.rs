@@ -45,7 +45,8 @@ impl Engine {
         let moved = |entry: u64, earlier: u64| entry == earlier + period;
         let spent = |entry: u64, earlier: u64| entry == earlier && entry <= now;
         let pairs = || self.ready.iter().zip(&before.ready);
-        let steady = pairs().all(|(&entry, &earlier)| moved(entry, earlier) || spent(entry, earlier));
+        let steady =
+            pairs().all(|(&entry, &earlier)| moved(entry, earlier) || spent(entry, earlier));
         let same_past = self.histories.iter().zip(&before.histories).all(|(a, b)| a == b);
         let closed = self.open_in_rank.iter().all(|&open| open == 0);
         if !steady || !same_past || !closed || self.open_in_rank != before.open_in_rank {

@@ -254,13 +254,7 @@ impl<'a> Compiler<'a> {
         out.asic(Function::Drain, 0, event);
     }
 
-    fn mix(
-        &self,
-        out: &mut Out,
-        layer: &Layer,
-        (heads, context): (u32, u32),
-        softmax: Event,
-    ) {
+    fn mix(&self, out: &mut Out, layer: &Layer, (heads, context): (u32, u32), softmax: Event) {
         let span = span(self.machine);
         debug_assert_eq!(heads, self.shape.heads);
         for round in 0..layer.rounds {

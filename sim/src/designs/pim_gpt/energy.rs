@@ -57,10 +57,7 @@ pub fn energy(params: &PimGpt, result: &RunResult) -> Energy {
         ("dram_write", stored as f64 * power(e.write_ua) * f64::from(t.n_bl) * cycle),
         (
             "dram_refresh",
-            activity.refreshes_all_bank as f64
-                * power(e.refresh_ua)
-                * f64::from(t.n_rfc)
-                * cycle,
+            activity.refreshes_all_bank as f64 * power(e.refresh_ua) * f64::from(t.n_rfc) * cycle,
         ),
         ("pins", bits as f64 * f64::from(e.pin_fj_per_bit) * 1e-15),
         ("mac_logic", macs * f64::from(e.mac_uw) * 1e-6 * mac_time),

@@ -21,9 +21,8 @@ pub fn build(operations: &[Operation], overlap: &Overlap) -> Graph {
             graph.add_edge(nodes[earlier], node, ());
         }
     }
-    let find = |wanted: fn(&Kind) -> bool| {
-        nodes.iter().copied().find(|&node| wanted(&graph[node].kind))
-    };
+    let find =
+        |wanted: fn(&Kind) -> bool| nodes.iter().copied().find(|&node| wanted(&graph[node].kind));
     let write = find(|kind| matches!(kind, Kind::ValueWrite { .. }));
     // The banks are free during the softmax, so values wait for the scores to have been read.
     let before = match overlap.write_values_during_softmax {

@@ -162,8 +162,7 @@ impl<'a> Words<'a> {
     }
 
     fn function(&mut self) -> Result<Function, IsaError> {
-        const EXPECTED: &str =
-            "PSUM, BIAS, RESIDUAL, MAX, DIVIDE, GELU, DRAIN, NORM or SOFTMAX";
+        const EXPECTED: &str = "PSUM, BIAS, RESIDUAL, MAX, DIVIDE, GELU, DRAIN, NORM or SOFTMAX";
         let word = self.next(EXPECTED)?;
         let found = Function::ALL.iter().find(|(_, name)| *name == word);
         found.map(|(function, _)| *function).ok_or_else(|| self.wrong(word, EXPECTED))

@@ -344,13 +344,8 @@ impl<'a, S: CommandSink> Machine<'a, S> {
         let length = u64::from(bursts) * u64::from(self.params.timing.n_ccd);
         let start = first.max(last.saturating_sub(length));
         self.wait_until(start)?;
-        let written = self.sequencer.issue_run(
-            self.commands.wrgb,
-            0,
-            0..bursts,
-            start,
-            &mut self.sink,
-        )?;
+        let written =
+            self.sequencer.issue_run(self.commands.wrgb, 0, 0..bursts, start, &mut self.sink)?;
         self.half_ready[(half & 1) as usize] = self.behind(written.1);
         Ok(())
     }
@@ -367,8 +362,7 @@ impl<'a, S: CommandSink> Machine<'a, S> {
         };
         let columns = next..next + left;
         let wrgb = self.commands.wrgb;
-        let written =
-            self.sequencer.issue_run(wrgb, 0, columns, not_before, &mut self.sink)?;
+        let written = self.sequencer.issue_run(wrgb, 0, columns, not_before, &mut self.sink)?;
         self.half_ready[(half & 1) as usize] = self.behind(written.1);
         Ok(())
     }
@@ -473,12 +467,7 @@ impl<'a, S: CommandSink> Machine<'a, S> {
         Ok(())
     }
 
-    fn write_element(
-        &mut self,
-        row: u32,
-        column: u32,
-        after: Event,
-    ) -> Result<(), IllegalCommand> {
+    fn write_element(&mut self, row: u32, column: u32, after: Event) -> Result<(), IllegalCommand> {
         self.finish_shadow()?;
         let start = self.span(after).last;
         self.wait_until(start)?;

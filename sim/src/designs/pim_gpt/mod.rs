@@ -51,7 +51,8 @@ pub fn simulate(
     let placement = Placement::new(params, shape, decoding.longest(), decoding.lm_head)?;
     let compiler = Compiler::new(params, shape, &placement);
     let tail = compiler.tail();
-    let mut run = Run { machine: Machine::new(params, ())?, phases: Vec::new(), leap: mode == Mode::Jump };
+    let mut run =
+        Run { machine: Machine::new(params, ())?, phases: Vec::new(), leap: mode == Mode::Jump };
     let total = u64::from(decoding.tokens);
     observer.begin(&UNITS, params.command_hz());
     for (done, context) in (1..).zip(decoding.lengths()) {
@@ -205,7 +206,8 @@ impl Run<'_> {
 fn notes(params: &PimGpt, decoding: &Decoding, counts: &Counts, cycles: u64) -> Vec<String> {
     let share = 100.0 * counts.waited_cycles as f64 / cycles.max(1) as f64;
     let weights = decoding.fetched_bytes();
-    let moved = counts.vector_bursts + counts.result_bursts + counts.key_bursts + counts.value_bursts;
+    let moved =
+        counts.vector_bursts + counts.result_bursts + counts.key_bursts + counts.value_bursts;
     let moved = moved * u64::from(params.memory.burst_bytes);
     vec![
         format!(

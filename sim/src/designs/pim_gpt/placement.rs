@@ -117,8 +117,7 @@ impl Placement {
         let rounds = shape.kv_heads.div_ceil(machine.memory.channels);
         let groups = shape.head_dim.div_ceil(machine.memory.banks);
         let spans = tokens.div_ceil(span(machine));
-        let values =
-            rows.take(u64::from(rounds) * u64::from(groups) * u64::from(spans))?;
+        let values = rows.take(u64::from(rounds) * u64::from(groups) * u64::from(spans))?;
         let per_layer = rows.next;
         let layer_rows = u32::try_from(per_layer).map_err(|_| PimError::TooLarge)?;
         let mut after = Rows { next: per_layer * u64::from(shape.layers) };
@@ -136,8 +135,7 @@ impl Placement {
                 rows: machine.memory.rows,
             });
         }
-        let layer =
-            Layer { products, keys, values, rounds, groups, spans, rows: layer_rows };
+        let layer = Layer { products, keys, values, rounds, groups, spans, rows: layer_rows };
         Ok(Placement { layer, head })
     }
 }
@@ -208,7 +206,9 @@ mod tests {
             let mut next = 0;
             for tile in layer.products.iter().flatten() {
                 assert_eq!(tile.row, next);
-                assert!(tile.rows * 64 >= tile.results * tile.macs && tile.macs * 16 >= tile.inputs);
+                assert!(
+                    tile.rows * 64 >= tile.results * tile.macs && tile.macs * 16 >= tile.inputs
+                );
                 next += tile.rows;
             }
             let held: u64 = layer

@@ -121,9 +121,23 @@ mod tests {
     fn results_go_on_in_the_next_row() {
         let stream = Stream { row: 0, results: 3, macs: 6, half: 0 };
         let expected = [
-            "REF", "ACTAB 0", "MACAB 0 0 6", "RDACC", "MACAB 0 6 2", "PREAB", //
-            "REF", "ACTAB 1", "MACAB 0 0 4", "RDACC", "MACAB 0 4 4", "PREAB", //
-            "REF", "ACTAB 2", "MACAB 0 0 2", "PREAB", "RDACC",
+            "REF",
+            "ACTAB 0",
+            "MACAB 0 0 6",
+            "RDACC",
+            "MACAB 0 6 2",
+            "PREAB", //
+            "REF",
+            "ACTAB 1",
+            "MACAB 0 0 4",
+            "RDACC",
+            "MACAB 0 4 4",
+            "PREAB", //
+            "REF",
+            "ACTAB 2",
+            "MACAB 0 0 2",
+            "PREAB",
+            "RDACC",
         ];
         assert_eq!(text(stream, 8), expected);
         assert_eq!((stream.rows(8), stream.full_rows(8), stream.period(8)), (3, 2, 3));
