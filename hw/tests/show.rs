@@ -5,7 +5,7 @@ use attelier_hw::designs::DESIGNS;
 use attelier_hw::diagnostic::SourceText;
 use attelier_hw::record::Record;
 use attelier_hw::schema::Kind;
-use attelier_hw::spatten::Spatten;
+use attelier_hw::spatten::{SCHEMA, Spatten};
 use proptest::prelude::*;
 
 fn machine(design: &str, file: Option<String>, sets: &[&str]) -> (Config, Spatten) {
@@ -18,7 +18,7 @@ fn machine(design: &str, file: Option<String>, sets: &[&str]) -> (Config, Spatte
 
 #[test]
 fn a_listing_gives_the_same_machine_and_the_same_listing() {
-    for design in DESIGNS {
+    for design in DESIGNS.iter().filter(|design| std::ptr::eq(design.schema, &SCHEMA)) {
         let (config, before) = machine(design.name, None, &[]);
         let shown = before.show(&config);
         let (config, after) = machine(design.name, Some(shown.clone()), &[]);

@@ -19,8 +19,12 @@ fn numbers_on(memory: &str, design: &str, workload: &str, tokens: Option<u32>) -
     let workload = load_with(workload, &knobs).expect("an embedded workload");
     let result = simulate(&params, &workload.requests, Options::default(), &mut Nobody)
         .expect("presets fit each other");
-    let mut text =
-        format!("cycles {}\n{:?}\n{:?}\n", result.cycles, result.traffic, result.admission);
+    let mut text = format!(
+        "cycles {}\n{:?}\n{:?}\n",
+        result.cycles,
+        result.traffic,
+        result.admission.unwrap_or_default()
+    );
     for unit in &result.units {
         let _ = writeln!(
             text,

@@ -3,8 +3,8 @@
 use anyhow::{Context, Result, bail};
 use attelier_rtl::{
     Design,
-    witness::{self, Mismatch, Outcome, Pins},
     mutate::mutate,
+    witness::{self, Mismatch, Outcome, Pins},
 };
 use clap::ValueEnum;
 use serde::Serialize;

@@ -13,8 +13,8 @@ pub mod spatten;
 
 use attelier_rtl::{
     Design, Error,
-    witness::{Pins, Vectors},
     mutate::Mutation,
+    witness::{Pins, Vectors},
 };
 
 pub use self::{

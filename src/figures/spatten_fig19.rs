@@ -11,7 +11,7 @@ use attelier_sim::{
     kernel::run::Mode,
     observe::{Nobody, Observer},
 };
-use attelier_workloads::Workload;
+use attelier_workloads::Task;
 use rayon::prelude::*;
 
 use super::{Outcome, Row};
@@ -63,13 +63,13 @@ struct Rates {
 /// Simulates all points of both sweeps on both workloads.
 pub fn reproduce(seed: u64, observer: &mut (dyn Observer + Send)) -> Result<Outcome> {
     let sweeps = [topk(), sram()];
-    let workloads = WORKLOADS.map(|name| workload::load(name, &[], seed));
+    let workloads = WORKLOADS.map(|name| workload::task(name, &[], seed));
     let mut runs = Vec::new();
     for workload in &workloads {
         let workload = workload.as_ref().map_err(|error| anyhow::anyhow!("{error:#}"))?;
         runs.extend(sweeps.iter().map(|sweep| (sweep, workload)));
     }
-    let jobs: Vec<(&Point, &Workload)> = runs
+    let jobs: Vec<(&Point, &Task)> = runs
         .iter()
         .flat_map(|(sweep, workload)| sweep.points.iter().map(move |point| (point, *workload)))
         .collect();
@@ -91,12 +91,12 @@ pub fn reproduce(seed: u64, observer: &mut (dyn Observer + Send)) -> Result<Outc
     let mut outcome = Outcome { rows: Vec::new(), text: String::new(), notes: notes() };
     for (sweep, workload) in runs {
         let ours: Vec<Rates> = rates.by_ref().take(sweep.points.len()).collect();
-        compare(&mut outcome, sweep, &ours, &workload.name);
+        compare(&mut outcome, sweep, &ours, workload.name());
     }
     Ok(outcome)
 }
 
-fn simulate(point: &Point, workload: &Workload, seed: u64) -> Result<Rates> {
+fn simulate(point: &Point, workload: &Task, seed: u64) -> Result<Rates> {
     let set = [&[MEMORY.to_owned()][..], &point.sets].concat();
     let loaded = machines::load(DESIGN, &Overrides { config: None, set })?;
     let result = loaded.machine.simulate(workload, Mode::Jump, seed, &mut Nobody)?;

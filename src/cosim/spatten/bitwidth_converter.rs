@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 
 use attelier_hw::spatten::Spatten;
-use attelier_rtl::witness::{Frame, Pin, Pins, Vectors};
 use attelier_rtl::bits::Bits;
 use attelier_rtl::mutate::{Change, Mutation};
 use attelier_rtl::units::spatten::{Format, formats};
+use attelier_rtl::witness::{Frame, Pin, Pins, Vectors};
 use attelier_rtl::{Design, Error, units};
 use attelier_sim::datapath::bitwidth_converter::{Field, merge, words};
 use attelier_sim::kernel::activity::EventLog;

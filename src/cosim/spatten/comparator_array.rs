@@ -5,9 +5,9 @@ use std::cmp::Ordering;
 use attelier_hw::spatten::Spatten;
 use attelier_rtl::{
     Design, Error,
-    witness::{Frame, Pins, Vectors},
     mutate::{Change, Mutation},
     units::spatten::comparator_array::ComparatorArray as Rtl,
+    witness::{Frame, Pins, Vectors},
 };
 
 use crate::cosim::{Plan, Random, Unit};

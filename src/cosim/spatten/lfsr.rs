@@ -3,9 +3,9 @@
 use attelier_hw::spatten::Spatten;
 use attelier_rtl::{
     Design, Error,
-    witness::{Frame, Pins, Vectors},
     mutate::{Change, Mutation},
     units::spatten::lfsr::Lfsr as Rtl,
+    witness::{Frame, Pins, Vectors},
 };
 use attelier_sim::units::lfsr::Lfsr as Model;
 

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use attelier_hw::spatten::Spatten;
-use attelier_rtl::witness::{Frame, Pins, Vectors};
 use attelier_rtl::ir::Module;
 use attelier_rtl::mutate::{Change, Mutation};
+use attelier_rtl::witness::{Frame, Pins, Vectors};
 use attelier_rtl::{Design, Error, units};
 
 use super::operands::{lanes, packed, words};

@@ -1,19 +1,19 @@
 //! Units of SpAtten, in the order of the data.
 
+mod bitwidth_converter;
 mod buffered;
 mod comparator_array;
-mod lfsr;
-mod quick_select;
-mod topk_token;
-mod topk_value;
-mod bitwidth_converter;
 mod importance;
+mod lfsr;
 mod line_sram;
 mod operands;
 mod pv_array;
 mod qk_array;
 mod quant_decision;
+mod quick_select;
 mod softmax;
+mod topk_token;
+mod topk_value;
 mod zero_eliminator;
 
 use attelier_hw::spatten::Spatten;

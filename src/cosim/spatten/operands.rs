@@ -1,7 +1,7 @@
 //! Words, vectors and rows that model drivers draw.
 
-use attelier_rtl::witness::{Frame, Pin, Pins};
 use attelier_rtl::bits::Bits;
+use attelier_rtl::witness::{Frame, Pin, Pins};
 
 use crate::cosim::Random;
 

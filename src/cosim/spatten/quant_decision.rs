@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use attelier_hw::spatten::Spatten;
-use attelier_rtl::witness::{Frame, Pin, Pins, Vectors};
 use attelier_rtl::mutate::{Change, Mutation};
+use attelier_rtl::witness::{Frame, Pin, Pins, Vectors};
 use attelier_rtl::{Design, Error, units};
 use attelier_sim::datapath::quant_decision::is_flat;
 use attelier_sim::kernel::clock::Cycle;

@@ -4,11 +4,11 @@
 use attelier_hw::spatten::{Spatten, TopK};
 use attelier_rtl::{
     Design, Error,
-    witness::{Frame, Pin, Pins, Vectors},
     mutate::{Change, Mutation},
     units::spatten::{
         quick_select::QuickSelect as Rtl, radix_select::RadixSelect, row_buffer::with_buffer,
     },
+    witness::{Frame, Pin, Pins, Vectors},
 };
 use attelier_sim::units::{
     lfsr::Lfsr,

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use attelier_hw::spatten::Spatten;
 use attelier_hw::spatten::formats::SCALE_BITS;
-use attelier_rtl::witness::{Frame, Pin, Pins, Vectors};
 use attelier_rtl::mutate::{Change, Mutation};
+use attelier_rtl::witness::{Frame, Pin, Pins, Vectors};
 use attelier_rtl::{Design, Error, units};
 use attelier_sim::datapath::softmax::{Scale, softmax};
 use attelier_sim::kernel::activity::EventLog;

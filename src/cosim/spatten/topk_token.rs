@@ -3,9 +3,9 @@
 use attelier_hw::spatten::Spatten;
 use attelier_rtl::{
     Design, Error,
-    witness::{Frame, Pin, Pins, Vectors},
     mutate::{Change, Mutation},
     units::spatten::{row_buffer::with_buffer, topk_token::TopKToken as Rtl},
+    witness::{Frame, Pin, Pins, Vectors},
 };
 use attelier_sim::{
     kernel::{activity::EventLog, clock::Cycle, fifo::Fifo},

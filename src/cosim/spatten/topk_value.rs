@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use attelier_hw::spatten::Spatten;
 use attelier_rtl::{
     Design, Error,
-    witness::{Frame, Pin, Pins, Vectors},
     mutate::{Change, Mutation},
     units::spatten::topk_value::TopKValue as Rtl,
+    witness::{Frame, Pin, Pins, Vectors},
 };
 use attelier_sim::{
     kernel::{activity::EventLog, clock::Cycle, fifo::Fifo, stream::Stream},

@@ -7,24 +7,24 @@
 //! Rows travel on streams with one port per lane: `tdata_0` and so on, `tkeep` for the lanes that
 //! hold a key, `tlast` for the last row of a pass.
 
-pub mod comparator_array;
-pub mod lfsr;
-pub mod quick_select;
-pub mod radix_select;
-pub mod row_aligner;
-pub mod row_buffer;
-pub mod topk_filter;
-pub mod topk_token;
-pub mod topk_value;
 mod bitwidth_converter;
+pub mod comparator_array;
 mod importance;
+pub mod lfsr;
 mod line_sram;
 mod parts;
 mod pv_array;
 mod qk_array;
 mod quant_decision;
+pub mod quick_select;
+pub mod radix_select;
 mod ring;
+pub mod row_aligner;
+pub mod row_buffer;
 mod softmax;
+pub mod topk_filter;
+pub mod topk_token;
+pub mod topk_value;
 mod widths;
 pub mod zero_eliminator;
 
