@@ -1,4 +1,5 @@
 //! PIM-GPT against closed forms, against what is published of it, and against itself without leaps.
+#![allow(clippy::unwrap_used, clippy::type_complexity, reason = "a test may stop here")]
 
 use attelier_hw::config;
 use attelier_hw::pim_gpt::PimGpt;

@@ -1,6 +1,6 @@
 //! Command traces of PIM-GPT against a checker that knows nothing of the engine: pairwise distances and
 //! bank states, written again from the timings.
-#![allow(clippy::unwrap_used, reason = "a test may stop here")]
+#![allow(clippy::unwrap_used, clippy::type_complexity, reason = "a test may stop here")]
 
 use attelier_dram::command::CommandSet;
 use attelier_dram::trace::Issued;
