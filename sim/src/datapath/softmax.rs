@@ -205,10 +205,11 @@ mod tests {
 
     proptest! {
         /// The bound of `docs/designs/spatten-arithmetic.md`: half a last bit and 2^-12 of the
-        /// probability, for scores that do not saturate, whatever the scale and the width.
+        /// probability, for scores that do not saturate (310,000 steps of at most 1.1e-3 are 341 of
+        /// 350), whatever the scale and the width.
         #[test]
         fn probabilities_are_within_the_stated_bound(
-            centre in -300_000i64..300_000,
+            centre in -260_000i64..260_000,
             spread in 1i64..50_000,
             unit in prop::collection::vec(-1.0f64..1.0, 1..1024),
             lanes in 1usize..=8,
