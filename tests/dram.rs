@@ -75,9 +75,29 @@ fn a_trace_on_a_device_takes_the_cycles_of_its_data_sheet() {
     assert_eq!(number(&json, "/last_cycle"), 71 + 16 + 4);
     assert_eq!(number(&json, "/row_hits"), 1);
     assert_eq!(number(&json, "/row_conflicts"), 1);
-    assert_eq!(number(&json, "/read_latency/max"), 91 - 2);
+    assert_eq!(number(&json, "/read_latency/max"), 91);
+    // One request enters per cycle.
+    assert_eq!(number(&json, "/read_latency_accepted/max"), 91 - 2);
     assert_eq!(number(&json, "/residency/bank_active"), 39 + (92 - 55));
     assert!(fs::read_to_string(out.path().join("w.vcd")).unwrap().contains("$timescale"));
+}
+
+#[test]
+fn every_write_reaches_its_bank_under_every_policy() {
+    let out = tempfile::tempdir().unwrap();
+    // One write alone, one behind a read of the same place, and three that fill no batch.
+    let trace =
+        "arrival,op,address\n0,W,0x0\n9,R,0x40\n9,W,0x40\n500,W,0x0\n500,W,0x80\n500,W,0x4000\n";
+    fs::write(out.path().join("t.csv"), trace).unwrap();
+    for policy in ["frfcfs", "frfcfs-row-hit", "bank-queues", "bank-queues-unified"] {
+        let args = ["dram", "t.csv", "--device", "ddr4-2400", "--policy", policy];
+        let ran = attelier(out.path(), &[&args[..], &["-o", "c.csv", "--json", "r.json"]].concat());
+        ran.code(0);
+        let json = json(&out.path().join("r.json"));
+        assert_eq!((number(&json, "/reads"), number(&json, "/writes")), (1, 5), "{policy}");
+        let commands = fs::read_to_string(out.path().join("c.csv")).unwrap();
+        assert_eq!(commands.lines().filter(|line| line.contains(",WR,")).count(), 5, "{policy}");
+    }
 }
 
 #[test]
@@ -99,6 +119,7 @@ fn bad_traces_and_names_are_refused_with_what_is_known() {
     check("0,R,0x0\n0,R,0x41\n", &ddr4, &["t.csv:3", "0x41", "64-byte"]);
     check("0,R,0x200000000\n", &ddr4, &["t.csv:2", "0x200000000", "outside the memory of"]);
     check("0,X,0x0\n", &ddr4, &["t.csv:2", "R or W"]);
+    check("7,R,0x0\n6,R,0x0\n", &ddr4, &["t.csv:3", "no earlier than"]);
     check("0,R,0x0\n", &["--device", "ddr4-2401"], &["ddr4-2400", "no device"]);
     check("0,R,0x0\n", &["--policy", "frfcs"], &["did you mean `frfcfs`?", "bank-queues"]);
     check("0,R,0x0\n", &["--mapping", "offset:5"], &["--mapping", "bits"]);

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, fs, io::Write as _, path::PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use attelier_dram::{
     AddressMapping, Device,
     case::{self, CaseParams, CaseResult},
@@ -120,7 +120,7 @@ fn machine(args: &DramArgs) -> Result<(Device, CaseParams)> {
         let names = Policy::NAMES.map(|(name, _)| name);
         let hint = nearest(&args.policy, names)
             .map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
-        bail!("no policy `{}`{hint} Known: {}", args.policy, names.join(", "));
+        bail!("no policy `{}`; known: {}{hint}", args.policy, names.join(", "));
     };
     let controller = ControllerConfig { policy, ..device.default_controller() };
     let mut params = CaseParams::of_device(&device, controller);
@@ -137,7 +137,7 @@ fn device(name: &str) -> Result<Device> {
     }
     match nearest(name, Device::names()) {
         Some(near) if near != name => {
-            Device::builtin(name).with_context(|| format!("did you mean `{near}`?"))
+            Device::builtin(name).map_err(|error| anyhow!("{error}; did you mean `{near}`?"))
         }
         _ => Ok(Device::builtin(name)?),
     }

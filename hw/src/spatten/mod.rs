@@ -97,7 +97,7 @@ struct Raw {
 
 const FIELDS: &[Field] = &[
     Field::text("name"),
-    Field::count("clock_hz", "Hz", 1, 10_000_000_000),
+    Field::count("clock_hz", "Hz", 1_000_000, 10_000_000_000),
     // A power of two because the adder tree is cut at this width.
     Field::power_of_two("head_dim", "elements", 2, 1 << 12),
     Field::count("datapath_bits", "bits", 2, 32),

@@ -158,6 +158,14 @@ impl Channel {
         self.enqueue(parked.op, parked.tag, parked.bank, &parked.at, parked.arrival, now);
     }
 
+    /// Sends what a controller that writes in batches would keep for a fuller batch.
+    pub fn flush(&mut self) {
+        if let Queues::BankQueues(queues) = &mut self.queues {
+            queues.flush(true);
+            self.wake = 0;
+        }
+    }
+
     /// Runs cycle `now`. Cycles must be given in ascending order.
     pub fn tick<S: CommandSink>(&mut self, now: u64, sink: &mut S) {
         if now < self.wake && !self.exhaustive {

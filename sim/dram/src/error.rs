@@ -225,7 +225,8 @@ pub enum IllegalCommand {
     },
 }
 
-/// What can go wrong while a request file or case folder is read and run.
+/// What can go wrong while a request file or case folder is read and run. The text names the place;
+/// where there is a cause, [`std::error::Error::source`] says what is wrong.
 #[derive(Debug, Error)]
 pub enum CaseError {
     /// A line of a request file.
@@ -241,7 +242,7 @@ pub enum CaseError {
         found: String,
     },
     /// An address in a request file.
-    #[error("{file}:{line}: {source}")]
+    #[error("{file}:{line}")]
     Address {
         /// File name.
         file: String,
@@ -251,7 +252,7 @@ pub enum CaseError {
         source: AddressError,
     },
     /// The parameter file is not the JSON expected.
-    #[error("{file}: {source}")]
+    #[error("{file}: not the parameters of a DRAM case")]
     Json {
         /// File name.
         file: String,
@@ -271,7 +272,7 @@ pub enum CaseError {
         expected: &'static str,
     },
     /// The parameters do not describe a DRAM.
-    #[error("{file}: {source}")]
+    #[error("{file}")]
     Table {
         /// File name.
         file: String,
@@ -289,7 +290,7 @@ pub enum CaseError {
         cycle: u64,
     },
     /// Reading or writing failed.
-    #[error("{file}: {source}")]
+    #[error("{file}: cannot be read")]
     Io {
         /// File name.
         file: String,

@@ -1,5 +1,7 @@
 //! Bad input is answered with the place and what was expected, never with a panic.
 
+use std::error::Error;
+
 use attelier_dram::case::{CaseParams, read_requests, run};
 use serde_json::{Value, json};
 
@@ -22,10 +24,16 @@ fn params() -> Value {
     })
 }
 
+/// The text of an error and of its causes, as the command line prints them.
+fn shown(error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
 fn refused(change: impl FnOnce(&mut Value)) -> String {
     let mut value = params();
     change(&mut value);
-    CaseParams::from_json(&value.to_string(), "p.json").expect_err("must be refused").to_string()
+    shown(&CaseParams::from_json(&value.to_string(), "p.json").expect_err("must be refused"))
 }
 
 #[test]
@@ -78,7 +86,7 @@ fn request_files_are_refused_with_their_line() {
     let params = CaseParams::from_json(&params().to_string(), "p.json").expect("legal");
     let check = |text: &str, expected: &str| {
         let error = read_requests(text.as_bytes(), &params.mapping, "r.csv").expect_err(text);
-        assert_eq!(error.to_string(), expected);
+        assert_eq!(shown(&error), expected);
     };
     let head = "arrival,op,address\n0,R,0x40\n";
     check("", "r.csv:1: expected the header `arrival,op,address`, found `end of file`");
@@ -89,12 +97,16 @@ fn request_files_are_refused_with_their_line() {
     );
     check(
         &format!("{head}x,R,0x0\n"),
-        "r.csv:3: expected an arrival step from 0 to 2^48, found `x`",
+        "r.csv:3: expected an arrival step from 0 to 2^32, found `x`",
     );
     let far = "18446744073709551615";
     check(
         &format!("{head}{far},R,0x0\n"),
-        &format!("r.csv:3: expected an arrival step from 0 to 2^48, found `{far}`"),
+        &format!("r.csv:3: expected an arrival step from 0 to 2^32, found `{far}`"),
+    );
+    check(
+        &format!("{head}5,R,0x0\n4,R,0x0\n"),
+        "r.csv:4: expected an arrival no earlier than that of the line above, found `4`",
     );
     check(&format!("{head}1,Q,0x0\n"), "r.csv:3: expected R or W, found `Q`");
     check(&format!("{head}1,R,zz\n"), "r.csv:3: expected a hexadecimal address, found `zz`");

@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use attelier_dram::{
-    Device,
+    Device, Op,
     case::{CaseParams, CaseResult},
     energy::{self, Account, Activity, Geometry},
-    stats::Statistics,
+    stats::{LatencyHistogram, Statistics},
 };
 use serde::Serialize;
 
@@ -26,9 +26,10 @@ pub(super) struct Summary {
     row_misses: u64,
     row_conflicts: u64,
     refreshes: u64,
-    /// Arrival in the controller to the end of the data, reads only [cycles]; `None` without reads.
-    read_latency_mean: Option<f64>,
+    /// Arrival in the trace to the end of the data, reads only; `None` without reads.
     read_latency: Option<Latency>,
+    /// The same from acceptance by the controller, without the wait in front of a full queue.
+    read_latency_accepted: Option<Latency>,
     residency: Residency,
     /// What needs the clock and the currents of a device.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,10 +39,31 @@ pub(super) struct Summary {
 /// Latencies of reads [cycles].
 #[derive(Debug, Serialize)]
 struct Latency {
+    mean: f64,
     p50: u64,
     p90: u64,
     p99: u64,
     max: u64,
+}
+
+impl Latency {
+    fn of(histogram: &LatencyHistogram) -> Option<Self> {
+        (histogram.count() > 0).then(|| Self {
+            mean: histogram.mean(),
+            p50: histogram.quantile(0.5),
+            p90: histogram.quantile(0.9),
+            p99: histogram.quantile(0.99),
+            max: histogram.max(),
+        })
+    }
+
+    fn write(&self, name: &str, text: &mut String) {
+        let Self { mean, p50, p90, p99, max } = self;
+        *text += &format!(
+            "{name} {mean:.1} cycles on average, median {p50}, 90 % {p90}, 99 % {p99}, longest \
+             {max}\n"
+        );
+    }
 }
 
 /// Time of all ranks in each state [cycles].
@@ -71,7 +93,10 @@ impl Summary {
             all.merge(channel.statistics());
             activity.add(&Activity::of(channel, end));
         }
-        let latency = (all.read_latency.count() > 0).then_some(&all.read_latency);
+        let mut latency = LatencyHistogram::default();
+        for read in result.served.iter().filter(|request| request.op == Op::Read) {
+            latency.add(read.complete.saturating_sub(read.arrival));
+        }
         Self {
             device: device.map(|device| device.name.clone()),
             last_cycle: result.last_cycle,
@@ -83,13 +108,8 @@ impl Summary {
             row_misses: all.row_misses,
             row_conflicts: all.row_conflicts,
             refreshes: activity.refreshes_all_bank + activity.refreshes_per_bank,
-            read_latency_mean: latency.map(|latency| latency.mean()),
-            read_latency: latency.map(|latency| Latency {
-                p50: latency.quantile(0.5),
-                p90: latency.quantile(0.9),
-                p99: latency.quantile(0.99),
-                max: latency.max(),
-            }),
+            read_latency: Latency::of(&latency),
+            read_latency_accepted: Latency::of(&all.read_latency),
             residency: Residency {
                 active: activity.active_cycles,
                 precharged: activity.precharged_cycles,
@@ -108,12 +128,11 @@ impl Summary {
              refreshes\n",
             self.reads, self.writes, self.refreshes
         );
-        if let (Some(mean), Some(latency)) = (self.read_latency_mean, &self.read_latency) {
-            let Latency { p50, p90, p99, max } = latency;
-            text += &format!(
-                "read latency {mean:.1} cycles on average, median {p50}, 90 % {p90}, 99 % {p99}, \
-                 longest {max}\n"
-            );
+        if let Some(latency) = &self.read_latency {
+            latency.write("read latency", &mut text);
+        }
+        if let Some(latency) = &self.read_latency_accepted {
+            latency.write("after acceptance", &mut text);
         }
         let Residency { active, precharged, bank_active } = self.residency;
         let banks = if active == 0 { 0.0 } else { bank_active as f64 / active as f64 };
@@ -169,15 +188,28 @@ impl Physical {
             100.0 * self.peak_share
         );
         line.expect("a String takes every write");
+        match self.energy_j.len() {
+            0 => *text += "no energy: the device has neither currents nor energies per bit\n",
+            1 => {}
+            models => {
+                *text += &format!(
+                    "\nThe same energy by {models} models; they are alternatives, not parts.\n"
+                );
+            }
+        }
         for (model, terms) in &self.energy_j {
             let total: f64 = terms.values().sum();
             let rows = terms.iter().filter(|(_, joules)| **joules != 0.0);
             let rows = rows.chain([(&"total", &total)]);
             let cell = |joules: &f64| format!("{:.3}", joules * 1e6);
             let cells = rows.map(|(name, joules)| vec![(*name).to_owned(), cell(joules)]);
-            let title = format!("energy, {model}");
+            let title = match *model {
+                "drampower" => "energy from currents, DRAMPower's equations",
+                "micron" => "energy from currents, Micron's equations (as DRAMsim3)",
+                _ => "energy per activation and bit",
+            };
             *text += "\n";
-            *text += &table(&[(&title, Align::Left), ("µJ", Align::Right)], cells);
+            *text += &table(&[(title, Align::Left), ("µJ", Align::Right)], cells);
         }
     }
 }

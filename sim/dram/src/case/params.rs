@@ -37,6 +37,8 @@ pub struct CaseParams {
     pub first_cycle: u64,
     /// Steps to run on after the last completion [cycles].
     pub tail: u64,
+    /// Whether to run until every write has reached its bank, not only until it counts as complete.
+    pub drain: bool,
 }
 
 #[derive(Deserialize)]
@@ -121,6 +123,7 @@ impl CaseParams {
             read_latency: device.timing.read_latency(),
             first_cycle: 0,
             tail: 0,
+            drain: true,
         }
     }
 
@@ -171,6 +174,7 @@ impl CaseParams {
             read_latency,
             first_cycle,
             tail,
+            drain: false,
         })
     }
 }

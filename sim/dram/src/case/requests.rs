@@ -19,13 +19,13 @@ pub struct TraceRequest {
     pub location: Location,
 }
 
-/// Latest arrival accepted; keeps all later cycle arithmetic far from overflow.
-const LAST_ARRIVAL: u64 = 1 << 48;
+/// Latest arrival accepted, seconds of memory time: waiting for it costs every refresh on the way.
+const LAST_ARRIVAL: u64 = 1 << 32;
 
 /// Reads a request trace; `file` is its name for error messages.
 ///
 /// # Errors
-/// A line is malformed, or its address does not exist.
+/// A line is malformed, arrives before the one above it, or its address does not exist.
 pub fn read_requests<R: io::Read>(
     input: R,
     mapping: &AddressMapping,
@@ -58,11 +58,14 @@ pub fn read_requests<R: io::Read>(
             return Err(wrong("three fields: arrival,op,address", &whole));
         }
         let (arrival, op, address) = (record[0].trim(), record[1].trim(), record[2].trim());
-        let arrival = arrival
+        let step: u64 = arrival
             .parse()
             .ok()
             .filter(|&step| step <= LAST_ARRIVAL)
-            .ok_or_else(|| wrong("an arrival step from 0 to 2^48", arrival))?;
+            .ok_or_else(|| wrong("an arrival step from 0 to 2^32", arrival))?;
+        if requests.last().is_some_and(|last: &TraceRequest| last.arrival > step) {
+            return Err(wrong("an arrival no earlier than that of the line above", arrival));
+        }
         let op = match op {
             "R" => Op::Read,
             "W" => Op::Write,
@@ -74,7 +77,7 @@ pub fn read_requests<R: io::Read>(
         let outside =
             |source: AddressError| CaseError::Address { file: file.to_owned(), line, source };
         let location = mapping.decode(address).map_err(outside)?;
-        requests.push(TraceRequest { arrival, op, address, location });
+        requests.push(TraceRequest { arrival: step, op, address, location });
     }
     if line == 0 {
         let expected = "the header `arrival,op,address`";

@@ -3,11 +3,16 @@
 use crate::case::{CaseParams, TraceRequest};
 use crate::channel::Channel;
 use crate::error::CaseError;
+use crate::request::Op;
 use crate::trace::Issued;
 
-/// When one request was taken and finished.
+/// When one request came, was taken and finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Served {
+    /// Direction.
+    pub op: Op,
+    /// Cycle from which it was offered.
+    pub arrival: u64,
     /// Driver step at which the controller took it.
     pub accept: u64,
     /// Cycle of completion.
@@ -44,12 +49,17 @@ pub fn run(params: &CaseParams, requests: &[TraceRequest]) -> Result<CaseResult,
         .collect::<Result<Vec<_>, _>>()
         .map_err(|source| CaseError::Table { file: "params".to_owned(), source })?;
     let mut commands = Vec::new();
-    let mut served = vec![Served { accept: 0, complete: 0 }; requests.len()];
+    let waiting = |request: &TraceRequest| {
+        let (op, arrival) = (request.op, request.arrival + p.first_cycle);
+        Served { op, arrival, accept: 0, complete: 0 }
+    };
+    let mut served: Vec<Served> = requests.iter().map(waiting).collect();
     let (mut offered, mut finished) = (0usize, 0usize);
     let mut last_complete = 0;
     let mut step = 0u64;
     let mut progress = 0u64;
     let mut end = None;
+    let mut draining = false;
     while end.is_none_or(|end| step + p.first_cycle <= end) {
         let now = step + p.first_cycle;
         if let Some(request) = requests.get(offered).filter(|request| request.arrival <= step) {
@@ -72,7 +82,14 @@ pub fn run(params: &CaseParams, requests: &[TraceRequest]) -> Result<CaseResult,
             }
         }
         if finished == requests.len() && end.is_none() {
-            end = Some(last_complete.saturating_add(p.tail));
+            if !p.drain || channels.iter().all(|channel| channel.pending() == 0) {
+                let last = if draining { last_complete.max(now) } else { last_complete };
+                end = Some(last.saturating_add(p.tail));
+            } else if !draining {
+                draining = true;
+                progress = step;
+                channels.iter_mut().for_each(Channel::flush);
+            }
         }
         let event = channels.iter().map(Channel::next_event).min().unwrap_or(u64::MAX);
         let event = event.saturating_sub(p.first_cycle);

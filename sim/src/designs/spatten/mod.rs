@@ -269,7 +269,7 @@ fn notes<M: Memory, V: Probabilities>(
         }
         MemoryKind::Hbm2 => format!(
             "memory: HBM2, command by command (FR-FCFS, open page, per-bank refresh), behind a \
-             front end of {} cycles",
+             front end of {} cycles (`memory.latency_cycles` belongs to ideal memory)",
             params.memory.front_end_cycles
         ),
     });
