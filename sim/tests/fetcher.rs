@@ -127,7 +127,7 @@ proptest! {
         let (mut groups, mut cycle, mut log) = (BTreeMap::<u64, u32>::new(), 0, EventLog::default());
         while !fetcher.is_idle() {
             prop_assert!(cycle < 200_000, "the fetcher ends");
-            if let Some(delivery) = fetcher.tick(Cycle(cycle), &mut log) {
+            if let Some(delivery) = fetcher.tick(Cycle(cycle), &mut log, |_, _| {}) {
                 let Target::Key(slot, _) = delivery.target else { panic!("only keys were asked for") };
                 *groups.entry(slot).or_default() += delivery.groups;
             }

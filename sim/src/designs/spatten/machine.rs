@@ -24,7 +24,7 @@ use crate::units::line_sram::{LineSram, Plane};
 use crate::units::memory::Memory;
 use crate::units::pv_array::{PvArray, Source};
 use crate::units::qk_array::QkArray;
-use crate::units::qkv_fetcher::QkvFetcher;
+use crate::units::qkv_fetcher::{Command, QkvFetcher};
 use crate::units::quant_decision::{QuantDecision, Rule};
 use crate::units::quick_select::{filter, quick_select};
 use crate::units::softmax::Softmax;
@@ -309,7 +309,9 @@ impl<'a, M: Memory, V: Probabilities> SpattenMachine<'a, M, V> {
 
     /// Evaluates the fetcher; returns whether it delivered anything.
     fn tick_fetcher(&mut self, now: Cycle) -> bool {
-        let delivery = self.fetcher.tick(now, &mut self.log);
+        let values = &mut self.selector.values;
+        let seen = |command: &Command, transactions| values.arrived(command, transactions);
+        let delivery = self.fetcher.tick(now, &mut self.log, seen);
         match delivery {
             Some(Delivery { target: Target::Key(slot, plane), groups }) => {
                 self.keys.fill(slot, plane, groups);

@@ -17,6 +17,7 @@ mod crossbar;
 mod rows;
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use attelier_hw::spatten::{Memory as MemoryParams, QkvFetcher as Params};
 
@@ -158,10 +159,16 @@ impl<M: Memory> QkvFetcher<M> {
         self.converter.snapshot(to, target);
     }
 
-    /// Evaluates cycle `now`; returns what the converter writes.
-    pub fn tick(&mut self, now: Cycle, log: &mut EventLog) -> Option<Delivery> {
+    /// Evaluates cycle `now`; returns what the converter writes. `seen` learns which transactions of
+    /// which command pass the data crossbar.
+    pub fn tick(
+        &mut self,
+        now: Cycle,
+        log: &mut EventLog,
+        seen: impl FnOnce(&Command, Range<u64>),
+    ) -> Option<Delivery> {
         let delivery = self.converter.tick(now, log);
-        let blocked = self.rows.oldest_is_complete() && !self.retire_row();
+        let blocked = self.rows.oldest_is_complete() && !self.retire_row(seen);
         while let Some(grant) = self.memory.arrival(now) {
             self.rows.arrive(grant);
         }
@@ -194,12 +201,14 @@ impl<M: Memory> QkvFetcher<M> {
     }
 
     /// Data crossbar: hands the oldest, complete row over if the converter has room.
-    fn retire_row(&mut self) -> bool {
+    fn retire_row(&mut self, seen: impl FnOnce(&Command, Range<u64>)) -> bool {
         if !self.converter.has_room(u64::from(self.lanes * self.transaction_bytes)) {
             return false;
         }
         let row = self.rows.retire();
         self.converter.accept(u64::from(row.count * self.transaction_bytes));
+        let command = self.active.front().expect("a command is active until its last row");
+        seen(command, row.first..row.first + u64::from(row.count));
         if row.scattered {
             self.free_blocks.push(row.channels);
         }

@@ -4,10 +4,15 @@
 //! probabilities when a pass gets to the unit that looks at them. [`SeededValues`] answers for
 //! workloads that carry only counts, [`OperandValues`] computes from stored operands.
 
+mod image;
 mod operands;
 mod seeded;
 
+use std::ops::Range;
+
 use attelier_workloads::request::Request;
+
+use crate::units::qkv_fetcher::Command;
 
 pub use operands::{Comparison, OperandValues, RecordedImportance};
 pub use seeded::{SCORE_DEVIATION, SeededRows, SeededValues};
@@ -46,6 +51,8 @@ pub trait Probabilities {
     /// Whether jobs that look alike do the same, so that the machine may leap over them. Real
     /// values must all be seen.
     fn repeats(&self) -> bool;
+    /// These transactions of a fetch have arrived.
+    fn arrived(&mut self, _command: &Command, _transactions: Range<u64>) {}
     /// Probabilities of the keys of a pass, unsigned fractions of one data path word.
     fn row(&mut self, pass: PassId) -> &[u16];
     /// Whether all of them are below the threshold of the request.

@@ -1,24 +1,28 @@
-//! Real operands: what lies in memory, what arrives in the buffers, what the units make of it.
+//! Real operands: what arrives in the buffers, and what the units make of it.
 //!
-//! For every job the stored bytes of its vectors are written at the addresses of the plan, read with
-//! the key and query numbers of the job, and converted to words; from these the passes are computed
-//! when they reach the units that need them. Each attention output is compared with the recording
-//! it came from. What the fetcher asks of the memory is not looked at here: `sim/tests/fetcher.rs`
-//! and `mechanisms.rs` hold its addresses against closed forms.
+//! The vectors of a job lie in memory as the plan says ([`super::image`]). Words come only from the
+//! transactions that the fetcher asked for, at their addresses, once they have arrived; a vector that
+//! never came, came from elsewhere or came too late is zero or wrong. From these words the passes are
+//! computed when they reach the units that need them, and each attention output is compared with the
+//! recording.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use attelier_hw::spatten::Spatten;
-use attelier_workloads::request::{Phase, Request};
+use attelier_workloads::request::Request;
 
+use super::image::Image;
 use super::{Importance, PassId, Probabilities};
-use crate::datapath::bitwidth_converter::{Field, merge, pack, split, words};
+use crate::datapath::bitwidth_converter::{Field, merge, words};
 use crate::datapath::quant_decision::is_flat;
 use crate::designs::spatten::error::ValueError;
 use crate::designs::spatten::functional::{HeadWords, Recording, output, probabilities};
 use crate::designs::spatten::plan::Job;
 use crate::designs::spatten::storage::{CodeBits, Plane};
-use crate::units::qkv_fetcher::Indices;
+use crate::units::bitwidth_converter::Target;
+use crate::units::line_sram::Plane as BufferPlane;
+use crate::units::qkv_fetcher::{Command, Indices};
 
 /// Outputs of the machine against those of the recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,8 +80,10 @@ pub struct OperandValues<'a> {
     jobs: &'a [Job],
     recording: &'a Recording,
     bits: CodeBits,
-    /// Words of the heads of the jobs in the machine, and passes that have not left.
-    words: BTreeMap<u32, (Vec<HeadWords>, u32)>,
+    /// Jobs in the machine.
+    operands: BTreeMap<u32, Operands>,
+    /// Whether all passes of a job have left.
+    done: Vec<bool>,
     rows: BTreeMap<PassId, Vec<u16>>,
     kept: BTreeMap<PassId, Vec<u32>>,
     comparison: Comparison,
@@ -108,7 +114,8 @@ impl<'a> OperandValues<'a> {
             recording,
             // Without requests there are no jobs, and nobody asks.
             bits: bits.unwrap_or(CodeBits::NONE),
-            words: BTreeMap::new(),
+            operands: BTreeMap::new(),
+            done: vec![false; jobs.len()],
             rows: BTreeMap::new(),
             kept: BTreeMap::new(),
             comparison: Comparison { other_keys, ..Comparison::default() },
@@ -120,19 +127,18 @@ impl<'a> OperandValues<'a> {
         self.comparison
     }
 
-    fn heads(&mut self, job: u32) -> &[HeadWords] {
-        let entry = self.words.entry(job).or_insert_with(|| {
+    fn operands(&mut self, job: u32) -> &mut Operands {
+        self.operands.entry(job).or_insert_with(|| {
             let planned = &self.jobs[job as usize];
-            (fetch(self.params, &self.bits, self.recording, planned), planned.passes())
-        });
-        &entry.0
+            Operands::new(self.params, &self.bits, self.recording, planned)
+        })
     }
 
     fn compute(&mut self, pass: PassId) -> Vec<u16> {
         let job = &self.jobs[pass.job as usize];
         let record = &self.recording.heads[job.request as usize + usize::from(pass.head)];
         let (scale, params) = (record.scale, self.params);
-        let words = &self.heads(pass.job)[usize::from(pass.head)];
+        let words = &self.operands(pass.job).heads[usize::from(pass.head)];
         let keys = if pass.with_lsb { &words.whole_keys } else { &words.keys };
         let dim = keys.len() / job.keys as usize;
         let query = &words.queries[pass.query as usize * dim..][..dim];
@@ -143,6 +149,15 @@ impl<'a> OperandValues<'a> {
 impl Probabilities for OperandValues<'_> {
     fn repeats(&self) -> bool {
         false
+    }
+
+    fn arrived(&mut self, command: &Command, transactions: Range<u64>) {
+        let job = &self.jobs[command.job as usize];
+        let (bits, params) = (self.bits, self.params);
+        // Padding can come when the last pass has left.
+        if !self.done[command.job as usize] {
+            self.operands(command.job).arrived(params, &bits, job, command, transactions);
+        }
     }
 
     fn row(&mut self, pass: PassId) -> &[u16] {
@@ -175,7 +190,7 @@ impl Probabilities for OperandValues<'_> {
         let kept = self.kept.remove(&pass).unwrap_or_else(|| (0..job.keys).collect());
         let record = &self.recording.heads[job.request as usize + usize::from(pass.head)];
         let params = self.params;
-        let words = &self.heads(pass.job)[usize::from(pass.head)];
+        let words = &self.operands(pass.job).heads[usize::from(pass.head)];
         let computed = output(params, &row, &words.values, &kept);
         let dim = computed.len();
         let expected = record.outputs.get(pass.query as usize * dim..).unwrap_or(&[]);
@@ -183,11 +198,11 @@ impl Probabilities for OperandValues<'_> {
         self.comparison.passes += 1;
         self.comparison.outputs += dim as u64;
         self.comparison.mismatches += (dim - equal) as u64;
-        if let Some((_, left)) = self.words.get_mut(&pass.job) {
-            *left -= 1;
-            if *left == 0 {
-                self.words.remove(&pass.job);
-            }
+        let operands = self.operands(pass.job);
+        operands.left -= 1;
+        if operands.left == 0 {
+            self.operands.remove(&pass.job);
+            self.done[pass.job as usize] = true;
         }
     }
 }
@@ -200,94 +215,131 @@ fn index(indices: &Indices, at: u32) -> u32 {
     }
 }
 
-/// Bytes of memory by address, written vector by vector.
-#[derive(Debug, Default)]
-struct Image(BTreeMap<u64, Vec<u8>>);
-
-impl Image {
-    /// Writes the codes of one head into vector `number` of a plane.
-    fn write(&mut self, plane: &Plane, number: u32, head: u32, codes: &[i32]) {
-        let address = plane.base + u64::from(number) * u64::from(plane.vector_bytes);
-        let vector = self.0.entry(address).or_insert_with(|| vec![0; plane.vector_bytes as usize]);
-        pack(vector, plane.bits, (head, plane.fused), codes);
-    }
-
-    /// The bytes of one vector; what was never written is 0.
-    fn read(&self, plane: &Plane, number: u32) -> &[u8] {
-        let address = plane.base + u64::from(number) * u64::from(plane.vector_bytes);
-        self.0.get(&address).map_or(&[0; 1 << 12][..], Vec::as_slice)
+/// Which key of a job a vector number is.
+fn position(indices: &Indices, number: u32) -> Option<usize> {
+    match indices {
+        Indices::From(first) => number.checked_sub(*first).map(|at| at as usize),
+        // Kept tokens stay in order.
+        Indices::List(list) => list.binary_search(&number).ok(),
     }
 }
 
-/// Stores the operands of a job and fetches them.
-fn fetch(params: &Spatten, bits: &CodeBits, recording: &Recording, job: &Job) -> Vec<HeadWords> {
-    let mut image = Image::default();
-    let first = job.request as usize;
-    let requests = &recording.requests[first..first + usize::from(job.heads)];
-    for (head, record) in (0..).zip(&recording.heads[first..first + usize::from(job.heads)]) {
-        let dim = requests[0].head_dim as usize;
-        let cache = &recording.caches[record.cache];
-        let fused = if job.heads > 1 { head } else { 0 };
-        for &token in record.tokens.iter() {
-            let widen = |code: i16, from: u32, to: u32| i32::from(code) << (to - from);
-            let keys = Recording::row(&cache.keys, dim, token);
-            let keys = keys.iter().map(|&k| widen(k, bits.key, bits.key_stored));
-            let (high, low): (Vec<i32>, Vec<i32>) =
-                keys.map(|code| split(code, bits.key_lsb)).unzip();
-            image.write(&job.key, token, fused, &high);
-            if bits.key_lsb > 0 {
-                image.write(&job.key_lsb[head as usize], token, 0, &low);
+/// What a job has in memory, and what of it has arrived.
+#[derive(Debug)]
+struct Operands {
+    image: Image,
+    /// Zero until fetched.
+    heads: Vec<HeadWords>,
+    dim: u32,
+    /// Queries fetched so far, of all heads.
+    queries: u32,
+    /// Passes that have not left the machine.
+    left: u32,
+}
+
+impl Operands {
+    fn new(params: &Spatten, bits: &CodeBits, recording: &Recording, job: &Job) -> Self {
+        let first = job.request as usize;
+        let dim = recording.requests[first].head_dim;
+        let zeros = |vectors: u32| vec![0; vectors as usize * dim as usize];
+        let mut heads: Vec<HeadWords> = (0..job.heads)
+            .map(|_| HeadWords {
+                queries: zeros(job.queries),
+                keys: zeros(job.keys),
+                whole_keys: zeros(job.keys),
+                values: zeros(job.keys),
+            })
+            .collect();
+        if !params.controller.query_from_dram {
+            // The port brings words, left aligned.
+            for (head, record) in heads.iter_mut().zip(&recording.heads[first..]) {
+                let word = |code: &i16| i32::from(*code) << (params.datapath_bits - bits.query);
+                head.queries = record.queries.iter().map(word).collect();
             }
-            let values = Recording::row(&cache.values, dim, token);
-            let values: Vec<i32> =
-                values.iter().map(|&v| widen(v, bits.value, bits.value_stored)).collect();
-            image.write(&job.value, token, fused, &values);
         }
-        for (number, query) in (0..).zip(record.queries.chunks_exact(dim)) {
-            let codes: Vec<i32> =
-                query.iter().map(|&q| i32::from(q) << (bits.query_stored - bits.query)).collect();
-            // Prefill stores a query where its token lies, decode has one.
-            let position = match requests[0].phase {
-                Phase::Prefill => record.tokens[number as usize],
-                Phase::Decode => number,
-            };
-            image.write(&job.query[head as usize], position, 0, &codes);
-        }
+        let image = Image::of(bits, recording, job);
+        Self { image, heads, dim, queries: 0, left: job.passes() }
     }
-    (0..u32::from(job.heads))
-        .map(|head| read(params, bits, &image, job, (head, requests)))
-        .collect()
-}
 
-/// Words of one head of a job, read from memory.
-fn read(
-    params: &Spatten,
-    bits: &CodeBits,
-    image: &Image,
-    job: &Job,
-    (head, requests): (u32, &[Request]),
-) -> HeadWords {
-    let (dim, word) = (requests[0].head_dim, params.datapath_bits);
-    let fused = |plane: &Plane| (if plane.fused > 1 { head } else { 0 }, plane.fused);
-    let fetched = |plane: &Plane, number: u32| -> Vec<i32> {
-        words(image.read(plane, number), plane.bits, fused(plane), dim, word).collect()
-    };
-    let mut all = HeadWords::default();
-    for at in 0..job.keys {
-        let number = index(&job.key_indices, at);
-        let mut key = fetched(&job.key, number);
-        all.keys.extend_from_slice(&key);
-        if bits.key_lsb > 0 {
-            let plane = &job.key_lsb[head as usize];
-            let field = Field { bits: plane.bits, above: job.key.bits };
-            merge(&mut key, image.read(plane, number), field, word);
+    /// Converts the vectors that end in these transactions of a command.
+    fn arrived(
+        &mut self,
+        params: &Spatten,
+        bits: &CodeBits,
+        job: &Job,
+        command: &Command,
+        transactions: Range<u64>,
+    ) {
+        let grain = params.memory.transaction_bytes;
+        let per_vector = u64::from(command.vector_bytes / grain);
+        for vector in transactions.start / per_vector..transactions.end / per_vector {
+            let mut bytes = Vec::with_capacity(command.vector_bytes as usize);
+            for transaction in vector * per_vector..(vector + 1) * per_vector {
+                self.image.read(command.address(transaction, grain), grain, &mut bytes);
+            }
+            // Vectors of a command are counted in 32 bits.
+            self.convert(params.datapath_bits, bits, job, command, vector as u32, &bytes);
         }
-        all.whole_keys.extend_from_slice(&key);
-        all.values.extend(fetched(&job.value, number));
     }
-    for query in 0..job.queries {
-        let plane = Plane { fused: 1, ..job.query[head as usize] };
-        all.queries.extend(fetched(&plane, job.query_index(query)));
+
+    /// Converts one vector.
+    fn convert(
+        &mut self,
+        word: u32,
+        bits: &CodeBits,
+        job: &Job,
+        command: &Command,
+        vector: u32,
+        bytes: &[u8],
+    ) {
+        let dim = self.dim;
+        let place = |at: usize| at * dim as usize..(at + 1) * dim as usize;
+        let of_head = |head: usize, plane: &Plane| {
+            let lane = if plane.fused > 1 { head as u32 } else { 0 };
+            words(bytes, plane.bits, (lane, plane.fused), dim, word)
+        };
+        match command.target {
+            Target::Key(_, BufferPlane::Msb) if vector < job.keys => {
+                for (head, operands) in self.heads.iter_mut().enumerate() {
+                    let range = place(vector as usize);
+                    let key: Vec<i32> = of_head(head, &job.key).collect();
+                    for (whole, word) in operands.whole_keys[range.clone()].iter_mut().zip(&key) {
+                        *whole |= word;
+                    }
+                    operands.keys[range].copy_from_slice(&key);
+                }
+            }
+            Target::Key(_, plane) if vector < job.keys => {
+                let head = usize::from(plane == BufferPlane::LsbSecond);
+                let field = Field { bits: bits.key_lsb, above: job.key.bits };
+                let whole = &mut self.heads[head].whole_keys[place(vector as usize)];
+                merge(whole, bytes, field, word);
+            }
+            // Padding.
+            Target::Key(..) => {}
+            Target::Value(_) => {
+                let listed = match &command.indices {
+                    Indices::List(list) => (vector as usize) < list.len(),
+                    Indices::From(_) => vector < job.keys,
+                };
+                let number = listed.then(|| index(&command.indices, vector));
+                let at = number.and_then(|number| position(&job.key_indices, number));
+                if let Some(at) = at.filter(|&at| at < job.keys as usize) {
+                    for (head, operands) in self.heads.iter_mut().enumerate() {
+                        let value: Vec<i32> = of_head(head, &job.value).collect();
+                        operands.values[place(at)].copy_from_slice(&value);
+                    }
+                }
+            }
+            Target::Query => {
+                // Queries are asked for in the order of the passes.
+                let (head, query) = (self.queries / job.queries, self.queries % job.queries);
+                self.queries += 1;
+                let stored = bits.query_stored;
+                let fetched = words(bytes, stored, (0, 1), dim, word);
+                let queries = &mut self.heads[head as usize].queries;
+                queries[place(query as usize)].iter_mut().zip(fetched).for_each(|(w, f)| *w = f);
+            }
+        }
     }
-    all
 }
