@@ -121,8 +121,13 @@ fn real_values_are_asked_for_where_there_are_none() {
     refused(&["--check"], "has counts only");
     refused(&["bert-base/sst-2", "--check"], "`--check` needs real values");
     refused(&["bert-base/sst-2", "--text", "none.txt"], "`--text` needs real values");
+    refused(&["--steps", "3"], "`--steps` needs real values");
+    refused(&["--set", "workload.token_keep=0.5"], "this one is for model folders");
     fs::create_dir(folder.path().join("empty")).unwrap();
     refused(&["empty"], "config.json");
+    let Some(model) = model() else { return };
+    refused(&[&model, "--steps", "3"], "is an encoder");
+    refused(&[&model, "--set", "workload.tokens=5"], "this one is for workloads that have a name");
 }
 
 /// A small sweep: fidelity starts near 1 and falls with what is given up, cost falls with it.

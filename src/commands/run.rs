@@ -145,9 +145,11 @@ impl Job {
         let work = match source {
             Some(source) => Work::Values { source, pruning: values::pruning(&knobs)? },
             None => {
-                for (given, option) in
-                    [(args.check, "--check"), (args.text.text.is_some(), "--text")]
-                {
+                for (given, option) in [
+                    (args.check, "--check"),
+                    (args.text.text.is_some(), "--text"),
+                    (args.text.steps.is_some(), "--steps"),
+                ] {
                     if given {
                         bail!(
                             "`{option}` needs real values, and `{name}` has counts only: expected a \

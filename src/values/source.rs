@@ -16,6 +16,9 @@ use crate::observers::progress::Progress;
 /// Sentences for a run that names no text, one per line.
 const DEFAULT_TEXT: &str = include_str!("sentences.txt");
 
+/// Tokens that a decoder generates for a run that names no number.
+const DEFAULT_STEPS: usize = 8;
+
 /// What a model reads.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TextArgs {
@@ -26,9 +29,9 @@ pub struct TextArgs {
     /// Take every line of the text as a text of its own
     #[arg(long, requires = "text")]
     pub per_line: bool,
-    /// Tokens that a decoder generates after each text, on the machine
-    #[arg(long, value_name = "N", default_value_t = 8)]
-    pub steps: usize,
+    /// Tokens that a decoder generates after each text, on the machine [default: 8]
+    #[arg(long, value_name = "N")]
+    pub steps: Option<usize>,
 }
 
 /// A source of real values.
@@ -86,6 +89,9 @@ impl Source {
                 text.display()
             );
         }
+        if args.steps.is_some() {
+            bail!("`--steps` is for decoder models, and `{workload}` is no model folder");
+        }
         if !path.is_file() {
             return Ok(None);
         }
@@ -105,7 +111,10 @@ impl Source {
     fn model(folder: &Path, args: &TextArgs) -> Result<Source> {
         let model = open_model(folder)?;
         let tokenizer = open_tokenizer(folder, &model)?;
-        let steps = if model.is_decoder() { args.steps } else { 0 };
+        if args.steps.is_some() && !model.is_decoder() {
+            bail!("`--steps` is for decoders, and {} is an encoder", folder.display());
+        }
+        let steps = if model.is_decoder() { args.steps.unwrap_or(DEFAULT_STEPS) } else { 0 };
         if model.is_decoder() && steps == 0 {
             bail!("a decoder runs on the machine token by token: expected `--steps` of at least 1");
         }

@@ -1,6 +1,7 @@
 //! What to prune and with how many bits to store, when a model or a tensor trace is run: the knobs
 //! of SpAtten's four techniques (section III).
 
+use crate::preset::Knobs;
 use crate::reference::{RatioSchedule, kept_count};
 use crate::request::Widths;
 
@@ -45,7 +46,12 @@ impl Default for Pruning {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KnobError {
     /// No knob of this name.
-    #[error("unknown knob `{name}`: expected one of {}{}", NAMES.join(", "), help(near.as_deref()))]
+    #[error(
+        "unknown knob `{name}`: expected one of {}{}{}",
+        NAMES.join(", "),
+        help(near.as_deref()),
+        of_presets(.name)
+    )]
     Unknown {
         /// What was asked for.
         name: String,
@@ -66,6 +72,10 @@ pub enum KnobError {
 
 fn help(near: Option<&str>) -> String {
     near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
+}
+
+fn of_presets(name: &str) -> &'static str {
+    if Knobs::NAMES.contains(&name) { "; this one is for workloads that have a name" } else { "" }
 }
 
 /// Names of the knobs, in the order of the documentation.

@@ -47,7 +47,12 @@ pub enum PresetError {
         near: Vec<String>,
     },
     /// No such knob.
-    #[error("unknown knob `{name}`: expected one of {}{}", Knobs::NAMES.join(", "), suggestion(.near))]
+    #[error(
+        "unknown knob `{name}`: expected one of {}{}{}",
+        Knobs::NAMES.join(", "),
+        suggestion(.near),
+        of_values(.name)
+    )]
     UnknownKnob {
         /// What was asked for.
         name: String,
@@ -70,6 +75,15 @@ pub enum PresetError {
     /// Generated requests that break a rule.
     #[error(transparent)]
     Workload(#[from] WorkloadError),
+}
+
+/// What belongs to a model is looked for in the wrong place.
+fn of_values(name: &str) -> &'static str {
+    if crate::pruning::NAMES.contains(&name) {
+        "; this one is for model folders and traces with tensors"
+    } else {
+        ""
+    }
 }
 
 fn suggestion(near: &[String]) -> String {
