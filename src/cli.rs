@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     cosim::CosimArgs, dram::DramArgs, fidelity::FidelityArgs, list::ListArgs,
-    reproduce::ReproduceArgs, run::RunArgs, show::ShowArgs, trace::TraceArgs,
+    reproduce::ReproduceArgs, rtl::RtlArgs, run::RunArgs, show::ShowArgs, synth::SynthArgs,
+    trace::TraceArgs,
 };
 
 /// A workshop for attention accelerators.
@@ -43,8 +44,12 @@ pub enum Command {
     Show(ShowArgs),
     /// Reproduce published figures: ours beside theirs
     Reproduce(ReproduceArgs),
+    /// Emit the Verilog of a design or unit, with test bench, file list, constraint and estimate
+    Rtl(RtlArgs),
     /// Compare hardware with the simulator, cycle by cycle
     Cosim(CosimArgs),
+    /// Synthesise a unit with Yosys: cells beside our estimate
+    Synth(SynthArgs),
     /// Sweep pruning and bits of a model on a design: fidelity and cost
     Fidelity(FidelityArgs),
     /// Run a DRAM case: requests in, commands out
@@ -72,7 +77,7 @@ pub fn command_line() -> String {
 }
 
 /// The word as a shell would need it.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+./:,@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

@@ -5,8 +5,10 @@ pub mod dram;
 pub mod fidelity;
 pub mod list;
 pub mod reproduce;
+pub mod rtl;
 pub mod run;
 pub mod show;
+pub mod synth;
 pub mod trace;
 
 use std::path::Path;
@@ -27,7 +29,9 @@ pub fn run(cli: &Cli) -> Result<Verdict> {
         Command::List(args) => list::run(args, &cli.common),
         Command::Show(args) => show::run(args, &cli.common),
         Command::Reproduce(args) => reproduce::run(args, &cli.common),
+        Command::Rtl(args) => rtl::run(args, &cli.common),
         Command::Cosim(args) => cosim::run(args, &cli.common),
+        Command::Synth(args) => synth::run(args, &cli.common),
         Command::Dram(args) => dram::run(args, &cli.common),
         Command::Fidelity(args) => fidelity::run(args, &cli.common),
         Command::Trace(args) => trace::run(args, &cli.common),

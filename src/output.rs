@@ -3,6 +3,8 @@
 //! Text goes to a temporary file in the target folder, which takes the target's name when all is
 //! written. An error on the way leaves neither a partial file nor a damaged older one.
 
+mod folder;
+
 use std::{
     fs::{self, File},
     io::{self, BufWriter, ErrorKind, Write},
@@ -12,6 +14,8 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
 use tempfile::NamedTempFile;
+
+pub use self::folder::OutputFolder;
 
 /// A file under construction.
 pub struct OutputFile {

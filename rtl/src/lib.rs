@@ -5,7 +5,8 @@
 //! * [`Simulator`] runs a design inside the calling program.
 //! * [`witness`] compares a design with a model, cycle by cycle: natively, under Verilator and under
 //!   Icarus. [`mutate`] gives designs that such a comparison must refuse.
-//! * `bench` compares native execution with Verilog simulators.
+//! * [`bench`] compares native execution with Verilog simulators, many modules in one run.
+//! * [`package`] makes a folder of a design for other tools; [`synthesis`] asks Yosys what it takes.
 //!
 //! # Example
 //!
@@ -43,7 +44,6 @@
 //! nothing reads, unless [`ModuleBuilder::discard`] says so; combinational loops, also through
 //! instances; names that are illegal, reserved or given twice.
 
-#[cfg(feature = "bench")]
 pub mod bench;
 pub mod bits;
 pub mod blocks;
@@ -56,6 +56,8 @@ pub mod ir;
 pub mod mutate;
 mod native;
 pub mod netlist;
+pub mod package;
+pub mod synthesis;
 pub mod units;
 pub mod verilog;
 pub mod witness;

@@ -1,14 +1,13 @@
 //! `attelier cosim`: hardware compared with the simulator, cycle by cycle.
 
-use anyhow::{Result, bail};
-use attelier_hw::{designs::DESIGNS, record::Record, spatten::Spatten};
+use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
 use super::write_document;
 use crate::{
     cli::{Common, Overrides},
-    cosim::{self, Options, Plan, Row, Unit, Witness},
+    cosim::{self, Options, Plan, Row, Witness},
     exit::Verdict,
     machines, output,
     table::{Align, grouped, table, with_prefix},
@@ -52,52 +51,26 @@ struct Outcome<'a> {
 
 /// Runs the command.
 pub fn run(args: &CosimArgs, common: &Common) -> Result<Verdict> {
-    let (design, unit) = split(&args.target);
-    let loaded = machines::load(design, &args.overrides)?;
-    let params = Spatten::check(&loaded.config)?;
-    let units = chosen(cosim::spatten::units(&params), unit)?;
+    let selection = cosim::select(&args.target, &args.overrides)?;
     let mut with = args.with.clone();
     with.sort_unstable();
     with.dedup();
     let plan = Plan { beats: args.beats, seed: common.seed };
     let options = Options { with, plan, icarus_beats: args.icarus_beats };
-    let rows: Vec<Row> =
-        units.iter().map(|unit| cosim::compare(&**unit, &options)).collect::<Result<_>>()?;
+    let rows: Vec<Row> = selection
+        .units
+        .iter()
+        .map(|unit| cosim::compare(&**unit, &options))
+        .collect::<Result<_>>()?;
     let result = Outcome {
-        design: loaded.config.design().name,
-        config_hash: Record::config_hash(&params),
+        design: selection.design,
+        config_hash: selection.config_hash,
         seed: common.seed,
         rows: &rows,
     };
     write_document(common.json.as_deref(), "attelier-cosim-1", &result)?;
     output::print(&text(&rows))?;
     Ok(if rows.iter().all(Row::passed) { Verdict::Passed } else { Verdict::CheckFailed })
-}
-
-/// Design and unit that a target names.
-fn split(target: &str) -> (&str, Option<&str>) {
-    if let Some((design, unit)) = target.split_once('/') {
-        (design, Some(unit))
-    } else if DESIGNS.iter().any(|design| design.name == target) {
-        (target, None)
-    } else {
-        (machines::DEFAULT_DESIGN, Some(target))
-    }
-}
-
-/// The unit of that name, or all.
-fn chosen(units: Vec<Box<dyn Unit>>, name: Option<&str>) -> Result<Vec<Box<dyn Unit>>> {
-    let Some(name) = name else { return Ok(units) };
-    let known: Vec<&str> = units.iter().map(|unit| unit.name()).collect();
-    if !known.contains(&name) {
-        let designs: Vec<&str> = DESIGNS.iter().map(|design| design.name).collect();
-        bail!(
-            "there is no design or unit `{name}`: expected one of {} or one of {}",
-            designs.join(", "),
-            known.join(", ")
-        );
-    }
-    Ok(units.into_iter().filter(|unit| unit.name() == name).collect())
 }
 
 /// The rows as a table, then what is wrong.

@@ -9,7 +9,8 @@
 
 mod compare;
 mod random;
-pub mod spatten;
+mod select;
+mod spatten;
 
 use attelier_rtl::{
     Design, Error,
@@ -20,6 +21,7 @@ use attelier_rtl::{
 pub use self::{
     compare::{Options, Row, Witness, compare},
     random::{Pace, Random},
+    select::{Selection, select},
 };
 
 /// What to apply.

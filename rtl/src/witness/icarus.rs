@@ -13,22 +13,49 @@ use super::{
     tool::{ToolError, run, write_sources},
 };
 use crate::{
-    Design,
+    Design, Error,
     bits::Bits,
     ir::{CLOCK, Module, RESET},
 };
+
+/// Name of the file that a bench reads.
+pub const VECTORS: &str = "vectors.hex";
+
+/// A self-checking bench in Verilog-2005 for one module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestBench {
+    /// The module `bench`.
+    pub text: String,
+    /// What it reads from [`VECTORS`].
+    pub vectors: String,
+    /// Cycles after the reset.
+    pub cycles: u64,
+    /// Beats that the driver counted.
+    pub beats: u64,
+}
+
+impl TestBench {
+    /// A bench that applies `vectors`, all of which are held in memory.
+    ///
+    /// # Errors
+    /// The design has no such module.
+    pub fn new(design: &Design, top: &str, vectors: &mut dyn Vectors) -> Result<Self, Error> {
+        let module = design.module(top)?;
+        let pins = Pins::of(module);
+        let (vectors, cycles, beats) = vector_file(&pins, vectors);
+        Ok(Self { text: bench(module, &pins, cycles), vectors, cycles, beats })
+    }
+}
 
 /// Compares the Verilog of a design under Icarus with `vectors`, all of which are held in memory.
 ///
 /// # Errors
 /// A missing program, or one that refuses the Verilog.
 pub fn icarus(design: &Design, top: &str, vectors: &mut dyn Vectors) -> Result<Outcome, ToolError> {
-    let module = design.module(top)?;
-    let pins = Pins::of(module);
     let folder = tempfile::Builder::new().prefix("attelier-icarus-").tempdir()?;
-    let (text, cycles, beats) = vector_file(&pins, vectors);
-    fs::write(folder.path().join("vectors.hex"), text)?;
-    fs::write(folder.path().join("bench.v"), bench(module, &pins, cycles))?;
+    let TestBench { text, vectors, beats, .. } = TestBench::new(design, top, vectors)?;
+    fs::write(folder.path().join(VECTORS), vectors)?;
+    fs::write(folder.path().join("bench.v"), text)?;
     let sources = write_sources(design, folder.path())?;
     let mut compile = Command::new("iverilog");
     compile.current_dir(folder.path()).args(["-g2005", "-Wall", "-o", "bench.vvp", "bench.v"]);
@@ -36,8 +63,8 @@ pub fn icarus(design: &Design, top: &str, vectors: &mut dyn Vectors) -> Result<O
     let mut execute = Command::new("vvp");
     execute.current_dir(folder.path()).args(["-n", "bench.vvp"]);
     let answer = run("vvp", &mut execute, |_| Ok(()))?;
-    let mut outcome =
-        Outcome { beats, compared: vec![0; pins.outputs().len()], ..Outcome::default() };
+    let outputs = design.module(top)?.outputs().count();
+    let mut outcome = Outcome { beats, compared: vec![0; outputs], ..Outcome::default() };
     for line in answer.lines() {
         read_line(line, &mut outcome)
             .ok_or_else(|| ToolError::Answer { program: "vvp", line: line.to_owned() })?;
@@ -163,7 +190,7 @@ fn bench(module: &Module, pins: &Pins, cycles: u64) -> String {
         format!("\n  {} dut (\n    {}\n  );\n", module.name(), connections.join(",\n    ")),
     );
     put(&mut text, "  initial begin".into());
-    put(&mut text, "    $readmemh(\"vectors.hex\", vectors);".into());
+    put(&mut text, format!("    $readmemh(\"{VECTORS}\", vectors);"));
     put(&mut text, "    clk = 0;\n    rst = 1;\n    vector = 0;".into());
     for at in 0..pins.outputs().len() {
         put(&mut text, format!("    compared_{at} = 0;"));

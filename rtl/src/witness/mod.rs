@@ -11,9 +11,10 @@ mod outcome;
 mod tool;
 mod verilator;
 
+pub(crate) use self::tool::{run, write_sources};
 pub use self::{
     frame::{Frame, Pin, Pins, Vectors},
-    icarus::icarus,
+    icarus::{TestBench, VECTORS, icarus},
     native::{native, native_speed},
     outcome::{Mismatch, Outcome},
     tool::ToolError,

@@ -59,7 +59,7 @@ fn package(program: &'static str) -> &'static str {
 
 /// Runs a program to its end and returns what it wrote to standard output. `feed` writes to its
 /// standard input.
-pub(super) fn run(
+pub(crate) fn run(
     program: &'static str,
     command: &mut Command,
     feed: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -89,7 +89,7 @@ pub(super) fn run(
 
 /// Writes the Verilog of a design into a folder; returns the file names, each after those of the
 /// modules it instantiates.
-pub(super) fn write_sources(design: &Design, folder: &Path) -> Result<Vec<String>, ToolError> {
+pub(crate) fn write_sources(design: &Design, folder: &Path) -> Result<Vec<String>, ToolError> {
     let mut names = Vec::new();
     for file in design.verilog() {
         fs::write(folder.join(&file.name), file.text)?;

@@ -1,0 +1,77 @@
+//! What a design or unit on the command line stands for.
+
+use anyhow::{Result, bail};
+use attelier_hw::{config::Config, designs::DESIGNS, record::Record, spatten::Spatten};
+
+use super::{Unit, spatten};
+use crate::{cli::Overrides, machines};
+
+/// Units of one machine.
+pub struct Selection {
+    /// Name of the design.
+    pub design: &'static str,
+    /// Hash of its parameters.
+    pub config_hash: String,
+    /// Clock that its parameters ask for \[Hz\].
+    pub clock_hz: u64,
+    /// The units named, or all.
+    pub units: Vec<Box<dyn Unit>>,
+}
+
+/// Designs that share their hardware units.
+struct Family {
+    designs: &'static [&'static str],
+    build: fn(&Config) -> Result<Selection>,
+}
+
+const FAMILIES: &[Family] =
+    &[Family { designs: &["spatten", "spatten-eighth"], build: of_spatten }];
+
+fn of_spatten(config: &Config) -> Result<Selection> {
+    let params = Spatten::check(config)?;
+    Ok(Selection {
+        design: config.design().name,
+        config_hash: Record::config_hash(&params),
+        clock_hz: params.clock_hz,
+        units: spatten::units(&params),
+    })
+}
+
+/// The units of a target: a design, a unit of the default design, or `DESIGN/UNIT`.
+///
+/// # Errors
+/// An unknown design or unit, a design without hardware, and whatever is wrong with its values.
+pub fn select(target: &str, overrides: &Overrides) -> Result<Selection> {
+    let (design, unit) = split(target);
+    let loaded = machines::load(design, overrides)?;
+    let name = loaded.config.design().name;
+    let Some(family) = FAMILIES.iter().find(|family| family.designs.contains(&name)) else {
+        let known: Vec<&str> = FAMILIES.iter().flat_map(|family| family.designs).copied().collect();
+        bail!("there is no hardware of `{name}` yet: expected one of {}", known.join(", "));
+    };
+    let mut selection = (family.build)(&loaded.config)?;
+    if let Some(unit) = unit {
+        let known: Vec<&str> = selection.units.iter().map(|unit| unit.name()).collect();
+        if !known.contains(&unit) {
+            let designs: Vec<&str> = DESIGNS.iter().map(|design| design.name).collect();
+            bail!(
+                "there is no design or unit `{unit}`: expected one of {} or one of {}",
+                designs.join(", "),
+                known.join(", ")
+            );
+        }
+        selection.units.retain(|known| known.name() == unit);
+    }
+    Ok(selection)
+}
+
+/// Design and unit that a target names.
+fn split(target: &str) -> (&str, Option<&str>) {
+    if let Some((design, unit)) = target.split_once('/') {
+        (design, Some(unit))
+    } else if DESIGNS.iter().any(|design| design.name == target) {
+        (target, None)
+    } else {
+        (machines::DEFAULT_DESIGN, Some(target))
+    }
+}
