@@ -5,8 +5,8 @@ use std::{env, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    dram::DramArgs, fidelity::FidelityArgs, list::ListArgs, reproduce::ReproduceArgs, run::RunArgs, show::ShowArgs,
-    trace::TraceArgs,
+    dram::DramArgs, fidelity::FidelityArgs, list::ListArgs, reproduce::ReproduceArgs, run::RunArgs,
+    show::ShowArgs, trace::TraceArgs,
 };
 
 /// A workshop for attention accelerators.

@@ -119,10 +119,14 @@ fn draw(chart: &Chart, area: &Area<'_>) -> Result<()> {
             line.y.iter().enumerate().map(|(x, &y)| (x as f64, y)).collect();
         context.draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))?;
         match number % 3 {
-            0 => context.draw_series(points.iter().map(|&at| Circle::new(at, 3, colour.filled())))?,
-            1 => context.draw_series(points.iter().map(|&at| Cross::new(at, 4, colour.stroke_width(2))))?,
-            _ => context
-                .draw_series(points.iter().map(|&at| TriangleMarker::new(at, 5, colour.filled())))?,
+            0 => {
+                context.draw_series(points.iter().map(|&at| Circle::new(at, 3, colour.filled())))?
+            }
+            1 => context
+                .draw_series(points.iter().map(|&at| Cross::new(at, 4, colour.stroke_width(2))))?,
+            _ => context.draw_series(
+                points.iter().map(|&at| TriangleMarker::new(at, 5, colour.filled())),
+            )?,
         };
         if let Some(&(x, y)) = points.last() {
             let style = ("sans-serif", 11).into_font().color(&colour);

@@ -141,7 +141,8 @@ impl Job {
         let work = match source {
             Some(source) => Work::Values { source, pruning: values::pruning(&knobs)? },
             None => {
-                for (given, option) in [(args.check, "--check"), (args.text.text.is_some(), "--text")]
+                for (given, option) in
+                    [(args.check, "--check"), (args.text.text.is_some(), "--text")]
                 {
                     if given {
                         bail!(

@@ -98,9 +98,8 @@ impl ValueRun for Values<'_> {
     ) -> Result<ValueResult> {
         let (recording, layers) = self.functional.finish();
         let options = Options { seed, mode, order: None };
-        let (result, comparison) =
-            simulate_recording(self.machine, &recording, options, observer)
-                .with_context(|| format!("cannot run this on `{}`", self.machine.name))?;
+        let (result, comparison) = simulate_recording(self.machine, &recording, options, observer)
+            .with_context(|| format!("cannot run this on `{}`", self.machine.name))?;
         let mut digest = blake3::Hasher::new();
         for word in recording.heads.iter().flat_map(|head| &head.outputs) {
             digest.update(&word.to_le_bytes());

@@ -4,11 +4,11 @@ use std::fmt::Write;
 
 use super::checks::ErrorRow;
 use super::{Bound, BoundKind, Identity, LayerRow, Report, share};
-use crate::values::Fidelity;
 use crate::table::{
     Align::{Left, Right},
     bullets, grouped, percent, significant, table, with_prefix,
 };
+use crate::values::Fidelity;
 
 impl Report {
     /// The report as text of several tables.

@@ -221,4 +221,3 @@ fn stem(path: &Path) -> String {
     let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     full.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
-

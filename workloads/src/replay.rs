@@ -112,8 +112,7 @@ impl<'r> Replays<'r> {
     fn replay(&self, records: &[Record]) -> Result<Replay, TraceError> {
         let first = &records[0].request;
         let layer_of = |record: &Record| record.request.layer;
-        let layers: Vec<&[Record]> =
-            records.chunk_by(|a, b| layer_of(a) == layer_of(b)).collect();
+        let layers: Vec<&[Record]> = records.chunk_by(|a, b| layer_of(a) == layer_of(b)).collect();
         let heads = layers[0].len();
         let refuse = |request: &Request, expected: String| {
             let Request { iteration, layer, head, .. } = request;
@@ -134,7 +133,8 @@ impl<'r> Replays<'r> {
                 let all = request.sentence_length;
                 let queries = if request.phase == Phase::Prefill { all } else { 1 };
                 let counts = (request.keys, request.values, request.queries);
-                if counts != (all, all, queries) || (request.phase, request.causal) != (first.phase, first.causal)
+                if counts != (all, all, queries)
+                    || (request.phase, request.causal) != (first.phase, first.causal)
                 {
                     return refuse(
                         request,
