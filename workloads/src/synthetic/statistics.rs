@@ -4,7 +4,7 @@ use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
 
 /// A row is flat when its largest probability is below this: the threshold of SpAtten's progressive
-/// quantization (section III-D: 0.1 suits most tasks).
+/// quantization (the paper, section V-A: typically 0.1).
 pub const FLAT: f32 = 0.1;
 
 /// Means over the rows of the heads of one layer, or over such means.

@@ -9,9 +9,8 @@ use attelier_workloads::synthetic::{Generator, LayerParams, Measured, Statistics
 /// Heads of a layer of MiniLM; the generator is measured with as many.
 const HEADS: u32 = 12;
 
-/// Lengths of the pieces into which the passages are cut as well \[tokens\], and whether parameters
-/// are fitted to them.
-const PIECES: [(usize, bool); 4] = [(32, false), (64, false), (128, true), (256, false)];
+/// Lengths of the pieces into which the passages are cut as well \[tokens\].
+const PIECES: [usize; 4] = [32, 64, 128, 256];
 
 /// Measures the model in `folder` on the texts in `texts`: sentences, whole passages, and pieces of
 /// the passages.
@@ -27,10 +26,10 @@ pub fn measure_model(folder: &Path, texts: &Path) -> Result<Vec<Measured>, Model
         measure_texts("sentences", true, &model, &sentences)?,
         measure_texts("passages", true, &model, &passages)?,
     ];
-    for (length, fitted) in PIECES {
+    for length in PIECES {
         let pieces: Vec<Vec<u32>> = passages.iter().flat_map(|p| cut(p, length)).collect();
         let name = format!("passages in pieces of {length}");
-        all.push(measure_texts(&name, fitted, &model, &pieces)?);
+        all.push(measure_texts(&name, false, &model, &pieces)?);
     }
     Ok(all)
 }
