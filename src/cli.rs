@@ -5,8 +5,8 @@ use std::{env, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    dram::DramArgs, fidelity::FidelityArgs, list::ListArgs, reproduce::ReproduceArgs, run::RunArgs,
-    show::ShowArgs, trace::TraceArgs,
+    cosim::CosimArgs, dram::DramArgs, fidelity::FidelityArgs, list::ListArgs,
+    reproduce::ReproduceArgs, run::RunArgs, show::ShowArgs, trace::TraceArgs,
 };
 
 /// A workshop for attention accelerators.
@@ -43,6 +43,8 @@ pub enum Command {
     Show(ShowArgs),
     /// Reproduce published figures: ours beside theirs
     Reproduce(ReproduceArgs),
+    /// Compare hardware with the simulator, cycle by cycle
+    Cosim(CosimArgs),
     /// Sweep pruning and bits of a model on a design: fidelity and cost
     Fidelity(FidelityArgs),
     /// Run a DRAM case: requests in, commands out

@@ -1,5 +1,6 @@
 //! Subcommands, one module each.
 
+pub mod cosim;
 pub mod dram;
 pub mod fidelity;
 pub mod list;
@@ -26,6 +27,7 @@ pub fn run(cli: &Cli) -> Result<Verdict> {
         Command::List(args) => list::run(args, &cli.common),
         Command::Show(args) => show::run(args, &cli.common),
         Command::Reproduce(args) => reproduce::run(args, &cli.common),
+        Command::Cosim(args) => cosim::run(args, &cli.common),
         Command::Dram(args) => dram::run(args, &cli.common),
         Command::Fidelity(args) => fidelity::run(args, &cli.common),
         Command::Trace(args) => trace::run(args, &cli.common),

@@ -2,6 +2,7 @@
 //!
 //! A new one is a module with a function and one line in [`FIGURES`].
 
+mod pim_gpt_sensitivity;
 mod spatten_fig19;
 
 use anyhow::Result;
@@ -21,12 +22,20 @@ pub struct Figure {
 }
 
 /// Every figure, in the order in which lists show them.
-pub const FIGURES: &[Figure] = &[Figure {
-    paper: "spatten",
-    name: "fig19",
-    summary: "throughput over parallelism of the top-k engines and over size of the buffers",
-    reproduce: spatten_fig19::reproduce,
-}];
+pub const FIGURES: &[Figure] = &[
+    Figure {
+        paper: "spatten",
+        name: "fig19",
+        summary: "throughput over parallelism of the top-k engines and over size of the buffers",
+        reproduce: spatten_fig19::reproduce,
+    },
+    Figure {
+        paper: "pim-gpt",
+        name: "sensitivity",
+        summary: "latency and energy over channels, multipliers, clocks, tokens and LM head",
+        reproduce: pim_gpt_sensitivity::reproduce,
+    },
+];
 
 /// A figure made again.
 pub struct Outcome {

@@ -5,6 +5,7 @@
 //! * [`values`]: a model with a machine as its attention.
 //! * [`published`], [`figures`]: numbers of others, and figures made again.
 //! * [`report`]: a result, as JSON and as text.
+//! * [`cosim`]: simulator, RTL and its Verilog, compared cycle by cycle.
 //! * [`observers`]: waveform, timeline and progress bar.
 //! * [`plot`]: charts. [`output`]: files that are complete or absent. [`table`]: tables and numbers for people.
 //!
@@ -13,6 +14,7 @@
 
 pub mod cli;
 pub mod commands;
+pub mod cosim;
 pub mod exit;
 pub mod figures;
 pub mod machines;

@@ -2,6 +2,7 @@
 //!
 //! A new family of designs is an implementation of [`Machine`] and one line in `FAMILIES`.
 
+mod pim_gpt;
 mod spatten;
 
 use std::{fs::File, io::Read, path::Path};
@@ -12,7 +13,7 @@ use attelier_hw::{
     diagnostic::{Diagnostic, MAX_TEXT_BYTES, SourceText},
 };
 use attelier_sim::{energy::Energy, kernel::run::Mode, observe::Observer, result::RunResult};
-use attelier_workloads::{Workload, pruning::Pruning};
+use attelier_workloads::{Task, pruning::Pruning};
 
 use crate::{cli::Overrides, values::ValueRun};
 
@@ -27,10 +28,10 @@ pub trait Machine: Send + Sync {
     /// Simulates.
     ///
     /// # Errors
-    /// A workload that does not fit the machine.
+    /// A task of a kind that the machine does not compute, or that does not fit it.
     fn simulate(
         &self,
-        workload: &Workload,
+        task: &Task,
         mode: Mode,
         seed: u64,
         observer: &mut dyn Observer,
@@ -48,6 +49,10 @@ pub trait Machine: Send + Sync {
     ) -> Result<Box<dyn ValueRun + 'a>>;
     /// Energy of a run.
     fn energy(&self, result: &RunResult) -> Energy;
+    /// Area [mm2], where it is known.
+    fn area_mm2(&self) -> Option<f64> {
+        None
+    }
 }
 
 /// Joins the values of a configuration to a machine.
@@ -60,11 +65,18 @@ struct Family {
     default_workload: &'static str,
 }
 
-const FAMILIES: &[Family] = &[Family {
-    designs: &["spatten", "spatten-eighth"],
-    build: spatten::build,
-    default_workload: attelier_workloads::preset::DEFAULT,
-}];
+const FAMILIES: &[Family] = &[
+    Family {
+        designs: &["spatten", "spatten-eighth"],
+        build: spatten::build,
+        default_workload: attelier_workloads::preset::DEFAULT,
+    },
+    Family {
+        designs: &["pim-gpt", "pim-gpt-aim"],
+        build: pim_gpt::build,
+        default_workload: "gpt2-xl",
+    },
+];
 
 /// The design of a run that names none.
 pub const DEFAULT_DESIGN: &str = "spatten";
@@ -105,6 +117,7 @@ fn read_config(path: &Path) -> Result<SourceText> {
 #[cfg(test)]
 mod tests {
     use attelier_hw::designs::DESIGNS;
+    use attelier_workloads::Knobs;
 
     use super::*;
 
@@ -112,7 +125,9 @@ mod tests {
     fn every_design_has_a_simulator_and_a_default_workload_that_exists() {
         for design in DESIGNS {
             let loaded = load(design.name, &Overrides::default()).unwrap();
-            assert!(attelier_workloads::load(loaded.default_workload).is_ok(), "{}", design.name);
+            let task =
+                attelier_workloads::task::load_with(loaded.default_workload, &Knobs::default());
+            assert!(task.is_ok(), "{}", design.name);
             assert!(loaded.machine.peak_bytes_per_s() > 0.0);
         }
     }

@@ -29,6 +29,12 @@ pub const SPATTEN_FIG19_TOPK: [(u32, f64); 6] =
 /// Figure 19: size of each of the two buffers [KB] and throughput [GFLOPS].
 pub const SPATTEN_FIG19_SRAM: [(u32, f64); 3] = [(196, 776.0), (392, 785.0), (784, 775.0)];
 
+/// The PIM-GPT paper, as rows of a table of results call it.
+pub const PIM_GPT: &str = "PIM-GPT, npj Unconv. Comput. 2024";
+
+/// Longer latency with an ASIC at 100 MHz instead of 1 GHz, at most [%]; from a review of the paper.
+pub const PIM_GPT_SLOW_ASIC: f64 = 20.0;
+
 /// Published numbers that stand beside a run: for the full SpAtten on pruned workloads of the two
 /// model families that it was measured on.
 pub fn beside(design: &str, workload: &Workload, report: &Report) -> Vec<Published> {

@@ -9,7 +9,7 @@ mod text;
 
 use attelier_sim::{
     energy,
-    result::{Admission, RunResult, UnitReport},
+    result::{Admission, Phase, RunResult, Stream, UnitReport},
 };
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -59,8 +59,11 @@ pub struct Report {
     /// Activity per unit, in design order.
     #[serde(serialize_with = "by_name")]
     pub units: Vec<UnitRow>,
-    /// What the next head waited for before it entered the machine.
-    pub admission: AdmissionReport,
+    /// What the next head waited for before it entered the machine; `None` without such waits.
+    pub admission: Option<AdmissionReport>,
+    /// Cycles by operation, of a design that does one after the other.
+    #[serde(serialize_with = "phases_by_name")]
+    pub phases: Vec<Phase>,
     /// What limits the run; `None` for a run of no cycles.
     pub bound: Option<Bound>,
     /// Comparison with the reference kernels.
@@ -95,6 +98,9 @@ pub struct TrafficReport {
     pub key_lsb_bytes: u64,
     /// Values [B].
     pub value_bytes: u64,
+    /// Streams of a design that has others; empty where those above are all.
+    #[serde(serialize_with = "streams_by_name")]
+    pub streams: Vec<Stream>,
     /// All streams [B].
     pub total_bytes: u64,
     /// Mean bandwidth [B/s].
@@ -244,23 +250,30 @@ impl Report {
         let per_second = |amount: u64| (cycles > 0).then(|| amount as f64 / seconds);
         let units: Vec<_> = result.units.iter().map(|unit| UnitRow::new(unit, cycles)).collect();
         let t = &result.traffic;
-        let total_bytes = t.query_bytes + t.key_bytes + t.key_lsb_bytes + t.value_bytes;
+        let bytes = |write| {
+            let streams = result.streams.iter().filter(|stream| stream.write == write);
+            streams.map(|stream| stream.bytes).sum::<u64>()
+        };
+        let write_bytes = bytes(true);
+        let attention = t.query_bytes + t.key_bytes + t.key_lsb_bytes + t.value_bytes;
+        let total_bytes = attention + bytes(false) + write_bytes;
         let bytes_per_s = per_second(total_bytes);
         let traffic = TrafficReport {
             query_bytes: t.query_bytes,
             key_bytes: t.key_bytes,
             key_lsb_bytes: t.key_lsb_bytes,
             value_bytes: t.value_bytes,
+            streams: result.streams.clone(),
             total_bytes,
             bytes_per_s,
             peak_bytes_per_s,
             utilisation: bytes_per_s.map(|rate| rate / peak_bytes_per_s),
         };
         let dram = Dram {
-            read_bytes: total_bytes,
-            write_bytes: 0,
+            read_bytes: total_bytes - write_bytes,
+            write_bytes,
             reads: t.reads,
-            writes: 0,
+            writes: result.writes,
             activates: result.dram.map(|dram| dram.activates),
             precharges: result.dram.map(|dram| dram.precharges),
             refreshes: result.dram.map(|dram| dram.refreshes),
@@ -274,7 +287,6 @@ impl Report {
                     .to_owned(),
             );
         }
-        notes.push("area is not modelled yet".to_owned());
         Self {
             identity,
             cycles,
@@ -286,8 +298,14 @@ impl Report {
                 executed_ops_per_s: per_second(ops_executed),
                 dense_ops_per_s: per_second(ops_dense),
             },
-            bound: Bound::of(&units, traffic.utilisation, &result.admission, cycles),
-            admission: result.admission.into(),
+            bound: Bound::of(
+                &units,
+                traffic.utilisation,
+                &result.admission.unwrap_or_default(),
+                cycles,
+            ),
+            admission: result.admission.map(Into::into),
+            phases: result.phases.clone(),
             traffic,
             dram,
             energy_j: Energy::default(),
@@ -310,6 +328,15 @@ impl Report {
         self.power_w = (self.seconds > 0.0).then(|| total / self.seconds);
         self.energy_j = Energy { total: Some(total), terms: energy.terms };
         self.notes.extend(energy.notes);
+        self
+    }
+
+    /// The same run with its area, if that is known.
+    pub fn with_area(mut self, area_mm2: Option<f64>) -> Self {
+        self.area_mm2 = area_mm2;
+        if area_mm2.is_none() {
+            self.notes.push("area is not modelled yet".to_owned());
+        }
         self
     }
 
@@ -401,6 +428,16 @@ fn by_name<S: Serializer>(units: &[UnitRow], serializer: S) -> Result<S::Ok, S::
         map.serialize_entry(unit.name, unit)?;
     }
     map.end()
+}
+
+/// Streams as an object, `<name>_bytes`.
+fn streams_by_name<S: Serializer>(streams: &[Stream], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(streams.iter().map(|one| (format!("{}_bytes", one.name), one.bytes)))
+}
+
+/// Operations as an object, cycles by name.
+fn phases_by_name<S: Serializer>(phases: &[Phase], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(phases.iter().map(|phase| (phase.name, phase.cycles)))
 }
 
 #[cfg(test)]

@@ -1,15 +1,19 @@
-//! The workload that a user names: a preset, or a trace file of any known format.
+//! The workload that a user names: a preset, a trace file of any known format, or the `config.json` of
+//! a model.
 
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use attelier_workloads::{Knobs, PresetError, Workload, load_with, open, preset};
+use attelier_workloads::{Knobs, PresetError, Task, Workload, file, open, task};
 
 /// Prefix of an assignment that goes to the workload instead of the machine.
 const PREFIX: &str = "workload.";
 
 /// Endings of trace files.
 const ENDINGS: [&str; 4] = [".csv", ".jsonl", ".json", ".gz"];
+
+/// Ending of the configuration of a model.
+const CONFIG_ENDING: &str = "config.json";
 
 /// Separates assignments of the workload, without their prefix, from those of the machine.
 pub fn split_sets(sets: &[String]) -> (Vec<&str>, Vec<String>) {
@@ -29,13 +33,18 @@ pub fn exists(name: &str) -> bool {
     is_preset(name) || Path::new(name).is_file()
 }
 
-/// The file that [`load`] reads for `name`; none for a preset.
+/// The file that [`task`] reads for `name`; none for a preset.
 pub fn file(name: &str) -> Option<&Path> {
     (!is_preset(name)).then(|| Path::new(name))
 }
 
+/// Whether `name` is the configuration of a model, whose sizes alone are read.
+pub fn is_config(name: &str) -> bool {
+    !is_preset(name) && name.ends_with(CONFIG_ENDING)
+}
+
 fn is_preset(name: &str) -> bool {
-    preset::list().is_ok_and(|entries| entries.iter().any(|entry| entry.name == name))
+    task::list().is_ok_and(|entries| entries.iter().any(|entry| entry.name == name))
 }
 
 /// Seed of the draws of workload `name`: that of the run unless an assignment sets another. A file
@@ -47,13 +56,29 @@ pub fn seed(name: &str, sets: &[&str], seed: u64) -> Result<Option<u64>> {
     is_preset(name).then(|| knobs(sets, seed).map(|knobs| knobs.seed)).transpose()
 }
 
-/// Loads the preset or the file `name`, with assignments `knob=value` laid over a preset.
+/// The attention requests of the preset or the file `name`; see [`task`].
+///
+/// # Errors
+/// As [`task`]; also for decoding with a whole model.
+pub fn load(name: &str, sets: &[&str], seed: u64) -> Result<Workload> {
+    match task(name, sets, seed)? {
+        Task::Attention(workload) => Ok(workload),
+        other => bail!("`{name}` is {}: expected attention requests", other.kind()),
+    }
+}
+
+/// Loads the preset or the file `name`, with assignments `knob=value` laid over a preset or a
+/// configuration.
 ///
 /// # Errors
 /// A name that is neither, a knob that the workload does not have, a malformed file.
-pub fn load(name: &str, sets: &[&str], seed: u64) -> Result<Workload> {
-    if preset::list()?.iter().any(|entry| entry.name == name) {
-        return Ok(load_with(name, &knobs(sets, seed)?)?);
+pub fn task(name: &str, sets: &[&str], seed: u64) -> Result<Task> {
+    if is_preset(name) {
+        return Ok(task::load_with(name, &knobs(sets, seed)?)?);
+    }
+    if is_config(name) {
+        let decoding = file::open_shape(Path::new(name))?;
+        return Ok(decoding.with(&knobs(sets, seed)?)?.into());
     }
     let path = Path::new(name);
     let is_path = name.starts_with(['.', '/']) || ENDINGS.iter().any(|end| name.ends_with(end));
@@ -61,9 +86,9 @@ pub fn load(name: &str, sets: &[&str], seed: u64) -> Result<Workload> {
         if let Some(set) = sets.first() {
             bail!("`--set {PREFIX}{set}` changes presets only, and `{name}` is a trace file");
         }
-        return Ok(open(path)?);
+        return Ok(open(path)?.into());
     }
-    match load_with(name, &Knobs::default()) {
+    match task::load_with(name, &Knobs::default()) {
         Err(PresetError::UnknownWorkload { near, .. }) => {
             let help = if near.is_empty() {
                 "`attelier list workloads` prints the presets".to_owned()
@@ -108,6 +133,12 @@ mod tests {
     fn a_knob_changes_a_preset() {
         let workload = load("gpt2-small/wikitext2", &["tokens = 2"], 0).unwrap();
         assert_eq!(workload.requests.len(), 2 * 12 * 12);
+        let Task::Decoding(decoding) = task("gpt2-xl", &["tokens=2", "lm_head=true"], 0).unwrap()
+        else {
+            panic!("a whole model")
+        };
+        assert_eq!((decoding.tokens, decoding.lm_head), (2, true));
+        assert!(message("gpt2-xl", &[]).contains("decoding with a whole model"));
     }
 
     #[test]

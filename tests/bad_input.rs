@@ -145,7 +145,8 @@ fn a_cause_is_named_once() {
     };
     let missing = "No such file or directory";
     once(&["run", "spatten", "missing.jsonl"], missing);
-    once(&["run", "spatten", "."], "is a directory");
+    once(&["run", "spatten", "."], missing);
+    once(&["trace", "show", "."], "is a directory");
     once(&["run", "--config", "missing.toml"], missing);
     once(&["trace", "show", "missing.csv"], missing);
     once(&["trace", "import", "missing.csv", "-o", "t.jsonl"], missing);

@@ -75,7 +75,8 @@ fn check((name, key_and_value_bytes, qk_lines): (&str, u64, u64)) {
     let kv = closed.key_bytes + closed.key_lsb_bytes + closed.value_bytes;
     assert_eq!((kv, closed.qk_lines), (key_and_value_bytes, qk_lines), "{name}");
 
-    let json = result(&["spatten", path.to_str().unwrap()]);
+    let memory = ["--set", "memory.kind=ideal"];
+    let json = result(&[&["spatten", path.to_str().unwrap()][..], &memory].concat());
     let ours = Closed {
         query_bytes: number(&json, "/traffic/query_bytes"),
         key_bytes: number(&json, "/traffic/key_bytes"),

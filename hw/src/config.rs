@@ -156,7 +156,8 @@ impl Config {
                 Source::parse(&comment_after(&origin.text, span.end)).ok_or_else(|| Diagnostic {
                     title: format!("`{path}` has no source"),
                     label:
-                        "expected a comment `# paper: ...`, `# release: ...` or `# assumed: ...`"
+                        "expected a comment `# KIND: ...` with paper, release, secondary, device, \
+                         recalled or assumed"
                             .into(),
                     origin: origin.clone(),
                     span: span.clone(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::diagnostic::{Diagnostic, SourceText, quote};
 use crate::near::nearest;
 use crate::schema::Schema;
-use crate::spatten;
+use crate::{pim_gpt, spatten};
 
 /// A published machine.
 #[derive(Debug)]
@@ -33,6 +33,18 @@ pub const DESIGNS: &[Design] = &[
         summary: "SpAtten-1/8, compared with A3 and MNNFast: 2 x 64 multipliers, 2 HBM2 channels",
         preset: include_str!("../presets/spatten-eighth.toml"),
         schema: &spatten::SCHEMA,
+    },
+    Design {
+        name: "pim-gpt",
+        summary: "PIM-GPT (npj 2024): GPT decode in 128 GDDR6 banks with 16 BF16 multipliers each",
+        preset: include_str!("../presets/pim-gpt.toml"),
+        schema: &pim_gpt::SCHEMA,
+    },
+    Design {
+        name: "pim-gpt-aim",
+        summary: "PIM-GPT with the timings and powers of public devices (GDDR6-AiM) only",
+        preset: include_str!("../presets/pim-gpt-aim.toml"),
+        schema: &pim_gpt::SCHEMA,
     },
 ];
 

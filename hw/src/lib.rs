@@ -19,6 +19,7 @@ pub mod designs;
 pub mod diagnostic;
 mod layer;
 mod near;
+pub mod pim_gpt;
 pub mod record;
 pub mod schema;
 pub mod source;

@@ -2,8 +2,10 @@
 //!
 //! In a preset every value carries a trailing comment of the form `# kind: words`, continued by
 //! the comment lines that directly follow. The kinds are `paper` (printed in the publication),
-//! `release` (stands in the code its authors released) and `assumed` (published
-//! nowhere, with the reason).
+//! `release` (stands in the code its authors released), `secondary` (reported by somebody who read
+//! the publication), `device` (a data sheet, or the table of a public simulator), `recalled`
+//! (remembered from the publication and found nowhere) and `assumed` (published nowhere, with the
+//! reason).
 
 use std::fmt;
 
@@ -14,6 +16,12 @@ pub enum Source {
     Paper(String),
     /// Stands in the code that the authors released; the words name the file.
     Release(String),
+    /// Reported by somebody who read the publication; the words name who.
+    Secondary(String),
+    /// Of a device that can be bought; the words name data sheet or table.
+    Device(String),
+    /// Remembered from the publication, and confirmed by nothing that can be retrieved.
+    Recalled(String),
     /// Published nowhere; the words are the reason for the choice.
     Assumed(String),
     /// Given by the user; the words name file and line, or the argument.
@@ -31,6 +39,9 @@ impl Source {
         match kind.trim() {
             "paper" => Some(Self::Paper(words.to_owned())),
             "release" => Some(Self::Release(words.to_owned())),
+            "secondary" => Some(Self::Secondary(words.to_owned())),
+            "device" => Some(Self::Device(words.to_owned())),
+            "recalled" => Some(Self::Recalled(words.to_owned())),
             "assumed" => Some(Self::Assumed(words.to_owned())),
             _ => None,
         }
@@ -42,6 +53,9 @@ impl fmt::Display for Source {
         match self {
             Self::Paper(words) => write!(f, "paper: {words}"),
             Self::Release(words) => write!(f, "release: {words}"),
+            Self::Secondary(words) => write!(f, "secondary: {words}"),
+            Self::Device(words) => write!(f, "device: {words}"),
+            Self::Recalled(words) => write!(f, "recalled: {words}"),
             Self::Assumed(words) => write!(f, "assumed: {words}"),
             Self::User(words) => write!(f, "user: {words}"),
         }
@@ -68,7 +82,14 @@ mod tests {
 
     #[test]
     fn a_source_reads_and_prints_the_same() {
-        for text in ["paper: Table I", "release: SpAtten.scala", "assumed: no number: a guess"] {
+        for text in [
+            "paper: Table I",
+            "release: SpAtten.scala",
+            "secondary: a review",
+            "device: a data sheet",
+            "recalled: tRP 12 ns",
+            "assumed: no number: a guess",
+        ] {
             assert_eq!(Source::parse(text).unwrap().to_string(), text);
         }
     }

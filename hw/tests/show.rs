@@ -5,7 +5,7 @@ use attelier_hw::designs::DESIGNS;
 use attelier_hw::diagnostic::SourceText;
 use attelier_hw::record::Record;
 use attelier_hw::schema::Kind;
-use attelier_hw::spatten::Spatten;
+use attelier_hw::spatten::{SCHEMA, Spatten};
 use proptest::prelude::*;
 
 fn machine(design: &str, file: Option<String>, sets: &[&str]) -> (Config, Spatten) {
@@ -18,7 +18,7 @@ fn machine(design: &str, file: Option<String>, sets: &[&str]) -> (Config, Spatte
 
 #[test]
 fn a_listing_gives_the_same_machine_and_the_same_listing() {
-    for design in DESIGNS {
+    for design in DESIGNS.iter().filter(|design| std::ptr::eq(design.schema, &SCHEMA)) {
         let (config, before) = machine(design.name, None, &[]);
         let shown = before.show(&config);
         let (config, after) = machine(design.name, Some(shown.clone()), &[]);
@@ -68,7 +68,9 @@ fn equal_machines_have_equal_hashes_however_they_were_written() {
 
 #[test]
 fn every_settable_value_arrives_at_its_own_path_and_changes_the_hash() {
-    let (config, base) = machine("spatten", None, &[]);
+    // The transactions of a real DRAM have its burst size, those of ideal memory any.
+    let ideal = "memory.kind=ideal";
+    let (config, base) = machine("spatten", None, &[ideal]);
     let leaves = base.leaves();
     for path in config.schema().paths().filter(|path| path != "name") {
         let other = match leaves[&path].parse::<u64>() {
@@ -81,10 +83,11 @@ fn every_settable_value_arrives_at_its_own_path_and_changes_the_hash() {
             },
         };
         let changed = other.iter().find_map(|value| {
-            let mut sets = vec![format!("{path}={value}")];
+            let mut sets = vec![ideal.to_owned(), format!("{path}={value}")];
             if path.ends_with("multipliers") {
                 // Both arrays are equally wide.
-                sets = ["qk", "pv"].map(|name| format!("{name}_array.multipliers={value}")).into();
+                let both = ["qk", "pv"].map(|name| format!("{name}_array.multipliers={value}"));
+                sets = [&[ideal.to_owned()][..], &both].concat();
             }
             let config = config::load("spatten", None, &sets).ok()?;
             Some((value, Spatten::check(&config).ok()?))

@@ -3,6 +3,8 @@
 //! * [`ModuleBuilder`] and [`Signal`] describe a module; [`ModuleBuilder::finish`] checks it.
 //! * [`Design`] collects a module and what it instantiates, and prints one Verilog file for each.
 //! * [`Simulator`] runs a design inside the calling program.
+//! * [`witness`] compares a design with a model, cycle by cycle: natively, under Verilator and under
+//!   Icarus. [`mutate`] gives designs that such a comparison must refuse.
 //! * `bench` compares native execution with Verilog simulators.
 //!
 //! # Example
@@ -51,9 +53,12 @@ mod design;
 mod error;
 pub mod estimate;
 pub mod ir;
+pub mod mutate;
 mod native;
 pub mod netlist;
+pub mod units;
 pub mod verilog;
+pub mod witness;
 mod words;
 
 pub use self::{

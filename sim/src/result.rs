@@ -1,5 +1,7 @@
 //! What a run measures.
 
+use attelier_dram::energy::Activity;
+
 use crate::units::qkv_fetcher::StreamKind;
 
 /// Result of one simulation.
@@ -13,16 +15,43 @@ pub struct RunResult {
     pub ops_executed: u64,
     /// Operations of the same attention without any pruning or recomputation.
     pub ops_dense: u64,
-    /// Bytes and transactions between machine and memory.
+    /// Bytes and transactions between machine and memory, as attention machines count them.
     pub traffic: Traffic,
+    /// Bytes between machine and memory by name, of a machine with other streams; empty for those
+    /// of [`Traffic`].
+    pub streams: Vec<Stream>,
+    /// Write transactions.
+    pub writes: u64,
     /// What the DRAM did; `None` for a memory without rows.
     pub dram: Option<DramCounts>,
-    /// Why the next job was not admitted.
-    pub admission: Admission,
+    /// Why the next job was not admitted; `None` for a machine without jobs that wait.
+    pub admission: Option<Admission>,
+    /// Time by operation, of a machine that does one after the other; else empty.
+    pub phases: Vec<Phase>,
     /// One entry per unit, in design order.
     pub units: Vec<UnitReport>,
     /// Things the reader must know, such as values drawn from a seeded distribution.
     pub notes: Vec<String>,
+}
+
+/// Bytes of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stream {
+    /// Name.
+    pub name: &'static str,
+    /// Bytes.
+    pub bytes: u64,
+    /// Whether they go to the memory.
+    pub write: bool,
+}
+
+/// Time of one operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Phase {
+    /// Name.
+    pub name: &'static str,
+    /// Core-clock cycles.
+    pub cycles: u64,
 }
 
 /// What a DRAM did, over all channels.
@@ -38,6 +67,8 @@ pub struct DramCounts {
     pub row_hits: u64,
     /// Transactions.
     pub requests: u64,
+    /// All of it, as the energy models take it.
+    pub activity: Activity,
 }
 
 /// Bytes and transactions between machine and memory.

@@ -12,7 +12,8 @@ use attelier_sim::units::memory::{Grant, IdealMemory, Memory};
 use attelier_workloads::request::{Phase, Request, Widths};
 
 fn machine(sets: &[&str]) -> Spatten {
-    let sets: Vec<String> = sets.iter().map(|set| (*set).to_string()).collect();
+    let sets: Vec<String> =
+        ["memory.kind=ideal"].iter().chain(sets).map(|set| (*set).to_string()).collect();
     let config = config::load("spatten", None, &sets).expect("known parameters");
     Spatten::check(&config).expect("a legal machine")
 }

@@ -3,19 +3,28 @@
 
 use std::fmt::Write;
 
-use attelier_hw::spatten::Spatten;
+use attelier_hw::{config, spatten::Spatten};
 use attelier_sim::designs::spatten::{Options, simulate};
 use attelier_sim::observe::Nobody;
 use attelier_workloads::{Knobs, load_with};
 
 fn numbers(design: &str, workload: &str, tokens: Option<u32>) -> String {
-    let params = Spatten::preset(design).expect("an embedded preset");
+    numbers_on("ideal", design, workload, tokens)
+}
+
+fn numbers_on(memory: &str, design: &str, workload: &str, tokens: Option<u32>) -> String {
+    let config = config::load(design, None, &[format!("memory.kind={memory}")]);
+    let params = Spatten::check(&config.expect("a known kind")).expect("an embedded preset");
     let knobs = Knobs { tokens, ..Knobs::default() };
     let workload = load_with(workload, &knobs).expect("an embedded workload");
     let result = simulate(&params, &workload.requests, Options::default(), &mut Nobody)
         .expect("presets fit each other");
-    let mut text =
-        format!("cycles {}\n{:?}\n{:?}\n", result.cycles, result.traffic, result.admission);
+    let mut text = format!(
+        "cycles {}\n{:?}\n{:?}\n",
+        result.cycles,
+        result.traffic,
+        result.admission.unwrap_or_default()
+    );
     for unit in &result.units {
         let _ = writeln!(
             text,
@@ -49,4 +58,9 @@ fn prefill() {
 #[test]
 fn pruned_decode_on_an_eighth_of_the_machine() {
     insta::assert_snapshot!(numbers("spatten-eighth", "gpt2-small/wikitext2", Some(4)));
+}
+
+#[test]
+fn pruned_decode_on_hbm2() {
+    insta::assert_snapshot!(numbers_on("hbm2", "spatten", "gpt2-small/wikitext2", Some(2)));
 }

@@ -1,10 +1,10 @@
 //! `attelier fidelity`: what pruning and quantisation do to the result of a model, and what they
 //! save.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use attelier_sim::kernel::run::Mode;
 use attelier_sim::observe::Nobody;
 use clap::Args;
@@ -23,7 +23,7 @@ use crate::{
     report::{Checks, Progressive},
     table::{
         Align::{Left, Right},
-        grouped, percent, table,
+        bullets, grouped, percent, table,
     },
     values::{self, Fidelity, Source, TextArgs},
     workload::split_sets,
@@ -123,22 +123,28 @@ struct Study {
     tokens: u64,
     published_lsb_share: f64,
     rows: Vec<Row>,
+    /// What holds for some of the rows.
+    notes: Vec<String>,
 }
 
 /// Runs the command.
 pub fn run(args: &FidelityArgs, common: &Common) -> Result<Verdict> {
     let outputs = [&common.json, &args.csv, &args.svg].map(Option::as_deref);
-    output::check_paths(&outputs, &[args.overrides.config.as_deref(), args.text.text.as_deref()])?;
+    let read = values::files(&args.model);
+    let options = [&args.overrides.config, &args.text.text].map(Option::as_deref);
+    let inputs = read.iter().map(|path| Some(path.as_path())).chain(options);
+    output::check_paths(&outputs, &inputs.collect::<Vec<_>>())?;
     let (knobs, set) = split_sets(&args.overrides.set);
     let overrides = Overrides { config: args.overrides.config.clone(), set };
     let loaded = machines::load(&args.design, &overrides)?;
-    let source = Source::open(&args.model, &args.text)?
-        .filter(|source| matches!(source, Source::Model { .. }))
-        .with_context(|| format!("`{}` is no model folder", args.model))?;
+    if !Path::new(&args.model).is_dir() {
+        bail!("`{}` is no model folder", args.model);
+    }
+    let source = Source::open(&args.model, &args.text)?.context("a folder holds a model")?;
     let open = |path: &Option<PathBuf>| path.as_deref().map(OutputFile::create).transpose();
     let (json, csv, svg) = (open(&common.json)?, open(&args.csv)?, open(&args.svg)?);
 
-    let rows = sweep(loaded.machine.as_ref(), &source, &knobs, common.seed)?;
+    let (rows, notes) = sweep(loaded.machine.as_ref(), &source, &knobs, common.seed)?;
     let first = rows.first().context("there are points")?;
     let study = Study {
         design: args.design.clone(),
@@ -147,6 +153,7 @@ pub fn run(args: &FidelityArgs, common: &Common) -> Result<Verdict> {
         tokens: first.fidelity.tokens,
         published_lsb_share: SPATTEN_LSB_SHARE,
         rows,
+        notes,
     };
     if let Some(file) = csv {
         write_csv(file, &study.rows)?;
@@ -165,15 +172,20 @@ pub fn run(args: &FidelityArgs, common: &Common) -> Result<Verdict> {
     Ok(if wrong == 0 { Verdict::Passed } else { Verdict::CheckFailed })
 }
 
-/// Simulates every point of every sweep.
-fn sweep(machine: &dyn Machine, source: &Source, knobs: &[&str], seed: u64) -> Result<Vec<Row>> {
+/// Simulates every point of every sweep; also the notes of the machine that hold for wide operands.
+fn sweep(
+    machine: &dyn Machine,
+    source: &Source,
+    knobs: &[&str],
+    seed: u64,
+) -> Result<(Vec<Row>, Vec<String>)> {
     let points: Vec<_> = SWEEPS
         .iter()
         .flat_map(|sweep| sweep.points.iter().map(move |point| (sweep, point)))
         .collect();
     let total = points.len() as u64;
     let bar = Mutex::new((0u64, Progress::new()));
-    let rows: Result<Vec<Row>> = points
+    let rows: Result<Vec<(Row, Vec<String>)>> = points
         .par_iter()
         .map(|(sweep, (point, own))| {
             let all: Vec<&str> = knobs.iter().copied().chain(own.iter().copied()).collect();
@@ -187,7 +199,9 @@ fn sweep(machine: &dyn Machine, source: &Source, knobs: &[&str], seed: u64) -> R
                 bar.1.update(done, total, "points", "");
             }
             let traffic = &values.result.traffic;
-            Ok(Row {
+            let wide = |note: &String| note.contains("wider than 8 bits");
+            let notes = values.result.notes.iter().filter(|note| wide(note)).cloned().collect();
+            let row = Row {
                 sweep: sweep.name,
                 point,
                 cycles: values.result.cycles,
@@ -199,13 +213,18 @@ fn sweep(machine: &dyn Machine, source: &Source, knobs: &[&str], seed: u64) -> R
                 flat_share: Progressive::of(&values.comparison).share,
                 mismatches: Checks::of(&values).mismatches.unwrap_or(0),
                 fidelity,
-            })
+            };
+            Ok((row, notes))
         })
         .collect();
     if let Ok(mut bar) = bar.lock() {
         bar.1.finish();
     }
-    rows
+    let (rows, notes): (Vec<Row>, Vec<Vec<String>>) = rows?.into_iter().unzip();
+    let mut notes = notes.concat();
+    notes.sort();
+    notes.dedup();
+    Ok((rows, notes))
 }
 
 fn of<'a>(rows: &'a [Row], sweep: &Sweep) -> Vec<&'a Row> {
@@ -319,10 +338,11 @@ fn text(study: &Study) -> String {
     let Study { design, model, inputs, tokens, .. } = study;
     format!(
         "{design} on {model}: {} inputs, {} tokens; cosines to the dense model\n{}\
-         SpAtten reports that {} of the inputs need their LSBs (section III-D, mean of its tasks).\n",
+         SpAtten reports that {} of the inputs need their LSBs (section III-D, mean of its tasks).\n{}",
         grouped(*inputs),
         grouped(*tokens),
         table(&columns, rows),
         percent(Some(study.published_lsb_share)),
+        bullets(&study.notes),
     )
 }

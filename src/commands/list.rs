@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use attelier_dram::Device;
 use attelier_hw::designs::DESIGNS;
-use attelier_workloads::preset;
+use attelier_workloads::task;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
@@ -84,7 +84,7 @@ fn entries(kind: Kind) -> Result<Vec<Entry>> {
             designs.map(|design| entry(design.name.into(), design.summary.into())).collect()
         }
         Kind::Workloads => {
-            let presets = preset::list()?.into_iter();
+            let presets = task::list()?.into_iter();
             presets
                 .map(|preset| {
                     let mark = if preset.assumed { " (partly assumed)" } else { "" };

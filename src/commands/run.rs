@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use anyhow::{Result, bail};
 use attelier_sim::{kernel::run::Mode, observe::Observer, result::RunResult};
-use attelier_workloads::{Workload, pruning::Pruning};
+use attelier_workloads::{Task, pruning::Pruning};
 use clap::Args;
 
 use crate::{
@@ -25,7 +25,8 @@ pub struct RunArgs {
     /// Design [default: spatten]; see `attelier list designs`
     pub design: Option<String>,
     /// Workload preset, trace file or model folder [default: that of the design]; a preset is
-    /// changed with `--set workload.tokens=N`, `workload.context=N` and `workload.seed=N`, a model or
+    /// changed with `--set workload.tokens=N`, `workload.context=N`, `workload.seed=N` and, for whole
+    /// models, `workload.lm_head=true`; a model or
     /// a trace with tensors is pruned with `workload.token_keep=0.5`, `head_keep`, `value_keep`,
     /// `query_bits`, `key_bits`, `key_lsb_bits`, `value_bits`, `requant_threshold`
     pub workload: Option<String>,
@@ -63,7 +64,7 @@ struct Job {
 enum Work {
     /// Counts.
     Counts {
-        workload: Workload,
+        workload: Task,
         /// Seed of the draws of the workload, if it has any.
         seed: Option<u64>,
     },
@@ -74,9 +75,11 @@ enum Work {
 /// Runs the command.
 pub fn run(args: &RunArgs, common: &Common) -> Result<Verdict> {
     let outputs = [&common.json, &args.vcd, &args.perfetto].map(Option::as_deref);
-    let trace = args.workload.as_deref().and_then(workload::file);
-    let inputs = [args.overrides.config.as_deref(), trace, args.text.text.as_deref()];
-    output::check_paths(&outputs, &inputs)?;
+    let read = args.workload.as_deref().filter(|name| workload::file(name).is_some());
+    let read = read.map(values::files).unwrap_or_default();
+    let options = [&args.overrides.config, &args.text.text].map(Option::as_deref);
+    let inputs = read.iter().map(|path| Some(path.as_path())).chain(options);
+    output::check_paths(&outputs, &inputs.collect::<Vec<_>>())?;
     // Bad input is found before any file is touched, an unwritable file before the simulation.
     let job = Job::prepare(args, common.seed)?;
     let open = |path: &Option<PathBuf>| path.as_deref().map(OutputFile::create).transpose();
@@ -135,6 +138,7 @@ impl Job {
         let loaded = machines::load(design, &overrides)?;
         let name = args.workload.as_deref().unwrap_or(loaded.default_workload);
         let source = match workload::file(name) {
+            Some(_) if workload::is_config(name) => None,
             Some(_) => Source::open(name, &args.text)?,
             None => None,
         };
@@ -151,7 +155,7 @@ impl Job {
                         );
                     }
                 }
-                let workload = workload::load(name, &knobs, seed)?;
+                let workload = workload::task(name, &knobs, seed)?;
                 Work::Counts { workload, seed: workload::seed(name, &knobs, seed)? }
             }
         };
@@ -168,10 +172,13 @@ impl Job {
             Work::Counts { workload, seed: workload_seed } => {
                 let result = self.loaded.machine.simulate(workload, mode, seed, observer)?;
                 let hash = workload.content_hash();
-                let report = self.report(&workload.name, hash, &result, |identity| {
+                let report = self.report(workload.name(), hash, &result, |identity| {
                     identity.started_by(command_line(), seed).with_workload_seed(*workload_seed)
                 });
-                let beside = published::beside(self.design, workload, &report);
+                let beside = match workload {
+                    Task::Attention(workload) => published::beside(self.design, workload, &report),
+                    Task::Decoding(_) => Vec::new(),
+                };
                 Ok(report.beside(beside).noting(about(workload)))
             }
             Work::Values { source, pruning } => {
@@ -189,7 +196,7 @@ impl Job {
                 });
                 let report = report.with_values(&values, fidelity);
                 let beside = published::beside_values(self.design, &report);
-                Ok(report.beside(beside).noting(about(&workload)))
+                Ok(report.beside(beside).noting(about(&workload.into())))
             }
         }
     }
@@ -207,14 +214,15 @@ impl Job {
         let changed = (!self.changes.is_empty())
             .then(|| format!("not the published preset: {}", self.changes.join(", ")));
         Report::new(identity(named), result, machine.peak_bytes_per_s())
+            .with_area(machine.area_mm2())
             .with_energy(machine.energy(result))
             .noting(changed)
     }
 }
 
 /// Where a workload comes from, and what of it no source states.
-fn about(workload: &Workload) -> Vec<String> {
-    let Workload { provenance, assumptions, .. } = workload;
+fn about(workload: &Task) -> Vec<String> {
+    let (provenance, assumptions) = (workload.provenance(), workload.assumptions());
     let source = (!provenance.is_empty()).then(|| format!("workload: {provenance}"));
     let assumed = assumptions.iter().map(|text| format!("workload, assumed: {text}"));
     source.into_iter().chain(assumed).collect()

@@ -1,6 +1,6 @@
 //! SpAtten as a [`Machine`].
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use attelier_hw::{
     config::Config,
     diagnostic::Diagnostic,
@@ -15,7 +15,7 @@ use attelier_sim::{
     result::RunResult,
     units::dram_memory,
 };
-use attelier_workloads::{Workload, model::Attention, pruning::Pruning};
+use attelier_workloads::{Task, model::Attention, pruning::Pruning};
 use ndarray::Array2;
 
 use super::Machine;
@@ -46,11 +46,20 @@ impl Machine for Spatten {
 
     fn simulate(
         &self,
-        workload: &Workload,
+        task: &Task,
         mode: Mode,
         seed: u64,
         observer: &mut dyn Observer,
     ) -> Result<RunResult> {
+        let Task::Attention(workload) = task else {
+            bail!(
+                "`{}` computes attention only, and `{}` is {}: expected a workload such as `{}`",
+                self.name,
+                task.name(),
+                task.kind(),
+                attelier_workloads::preset::DEFAULT
+            );
+        };
         let options = Options { seed, mode, order: None };
         simulate(self, &workload.requests, options, observer)
             .with_context(|| format!("cannot run `{}` on `{}`", workload.name, self.name))

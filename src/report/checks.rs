@@ -16,6 +16,8 @@ pub struct Checks {
     pub max_abs_error: Option<f64>,
     /// Outputs that are not the same bits, and jobs with other keys.
     pub mismatches: Option<u64>,
+    /// Tokens and heads that survive here, but not by the reference kernels, or the reverse.
+    pub other_survivors: Option<u64>,
     /// Outputs farther from exact attention of the stored operands than the stated bound.
     pub beyond_bound: Option<u64>,
     /// Outputs of passes whose scores are too large for a bound.
@@ -92,6 +94,7 @@ impl Checks {
             outputs: Some(values.comparison.outputs),
             max_abs_error: checked.then(|| values.layers.iter().fold(0.0, largest)),
             mismatches: Some(values.comparison.mismatches + values.comparison.other_keys),
+            other_survivors: checked.then(|| sum(|check| check.other_survivors)),
             beyond_bound: checked.then(|| sum(|check| check.beyond_bound)),
             unbounded: checked.then(|| sum(|check| check.unbounded)),
             layers: values.layers.iter().enumerate().map(row).collect(),
@@ -101,6 +104,6 @@ impl Checks {
     /// Whether nothing is wrong, as far as was looked.
     pub fn passed(&self) -> bool {
         let none = |count: Option<u64>| count.unwrap_or(0) == 0;
-        none(self.mismatches) && none(self.beyond_bound)
+        none(self.mismatches) && none(self.beyond_bound) && none(self.other_survivors)
     }
 }

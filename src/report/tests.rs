@@ -1,4 +1,4 @@
-use attelier_sim::result::{Admission, Traffic};
+use attelier_sim::result::{Admission, Phase, Stream, Traffic};
 use serde_json::{Value, json};
 
 use super::*;
@@ -10,7 +10,7 @@ fn unit(name: &'static str, [busy, starved, blocked, beats]: [u64; 4]) -> UnitRe
 /// A made-up run; its numbers are easy to check by hand.
 fn result() -> RunResult {
     RunResult {
-        admission: Admission { key_sram_cycles: 80, ..Default::default() },
+        admission: Some(Admission { key_sram_cycles: 80, ..Default::default() }),
         cycles: 2_000_000,
         clock_hz: 1_000_000_000,
         ops_executed: 800_000_000,
@@ -22,6 +22,9 @@ fn result() -> RunResult {
             value_bytes: 256_000_000,
             reads: 24_000_000,
         },
+        streams: Vec::new(),
+        writes: 0,
+        phases: Vec::new(),
         dram: None,
         units: vec![
             unit("qkv_fetcher", [1_500_000, 100_000, 400_000, 24_000_000]),
@@ -47,7 +50,7 @@ fn the_text_shows_every_section() {
     let terms = vec![("dram", 6e-3), ("key_sram", 2e-3)];
     let energy = energy::Energy { terms, notes: vec!["energy: no leakage".to_owned()] };
     let row = Published::new("throughput", 430.0, 400.0, "GOP/s", "section V-B");
-    let report = report(&result()).with_energy(energy).beside(vec![row]);
+    let report = report(&result()).with_area(None).with_energy(energy).beside(vec![row]);
     insta::assert_snapshot!(report.text());
 }
 
@@ -136,10 +139,10 @@ fn the_bound_is_the_fullest_unit_the_bandwidth_or_latency() {
     result.units.push(unit("memory", [2_000_000, 0, 0, 24_000_000]));
     assert_eq!(bound(&result), expected, "one busy channel is not a full memory");
     result.traffic.key_bytes = 0;
-    result.admission.key_sram_cycles = 1_200_000;
+    result.admission.as_mut().unwrap().key_sram_cycles = 1_200_000;
     let expected = json!({"kind": "capacity", "unit": "key_sram", "utilisation": 0.6});
     assert_eq!(bound(&result), expected);
-    result.admission.key_sram_cycles = 0;
+    result.admission.as_mut().unwrap().key_sram_cycles = 0;
     let expected = json!({"kind": "latency", "unit": "qkv_fetcher", "utilisation": 0.5});
     assert_eq!(bound(&result), expected);
 }
@@ -153,4 +156,37 @@ fn a_run_of_no_cycles_has_no_rates() {
     assert_eq!(json["throughput"]["executed_ops_per_s"], Value::Null);
     assert_eq!(json["units"]["softmax"]["utilisation"], Value::Null);
     assert!(!report.text().contains("NaN") && !report.text().contains("inf"));
+}
+
+/// A design with other streams and one operation after the other.
+fn sequential() -> RunResult {
+    let stream = |name, bytes, write| Stream { name, bytes, write };
+    RunResult {
+        traffic: Traffic { reads: 10, ..Traffic::default() },
+        streams: vec![stream("vector", 3_000, true), stream("result", 1_000, false)],
+        writes: 30,
+        admission: None,
+        phases: vec![
+            Phase { name: "qkv", cycles: 500_000 },
+            Phase { name: "ffn", cycles: 1_500_000 },
+        ],
+        ..result()
+    }
+}
+
+#[test]
+fn streams_and_operations_of_other_designs_are_shown_and_written() {
+    let report = report(&sequential());
+    let json = json_of(&report);
+    assert_eq!(json["traffic"]["streams"]["vector_bytes"], json!(3000));
+    assert_eq!(json["traffic"]["total_bytes"], json!(4000));
+    assert_eq!(json["dram"]["write_bytes"], json!(3000));
+    assert_eq!((&json["dram"]["read_bytes"], &json["dram"]["writes"]), (&json!(1000), &json!(30)));
+    assert_eq!(json["phases"]["ffn"], json!(1_500_000));
+    assert_eq!(json["admission"], json!(null));
+    let text = report.text();
+    for part in ["vector", "Time by operation", "ffn", "75.0 %"] {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+    assert!(!text.contains("next head waits") && !text.contains("key LSB"), "{text}");
 }

@@ -16,6 +16,7 @@ impl Report {
         let sections = [
             self.summary(),
             self.traffic_section(),
+            self.phases_section(),
             self.units_section(),
             self.energy_section(),
             self.values_section(),
@@ -34,7 +35,7 @@ impl Report {
         let clock = with_prefix(self.clock_hz as f64, "Hz");
         let executed = giga_ops(self.throughput.executed_ops_per_s);
         let dense = giga_ops(self.throughput.dense_ops_per_s);
-        let rows = [
+        let mut rows = vec![
             ("cycles", grouped(self.cycles)),
             ("time", format!("{} at {clock}", with_prefix(self.seconds, "s"))),
             ("executed", format!("{executed}  ({})", with_prefix(self.ops_executed as f64, "OP"))),
@@ -43,8 +44,8 @@ impl Report {
                 format!("{dense}  ({})", with_prefix(self.ops_dense as f64, "OP")),
             ),
             ("bound by", self.bound.as_ref().map_or("-".to_owned(), Bound::text)),
-            ("next head waits", self.waits()),
         ];
+        rows.extend(self.waits().map(|waits| ("next head waits", waits)));
         let workload_seed = id.workload_seed.filter(|&seed| seed != id.seed);
         let workload_seed =
             workload_seed.map_or(String::new(), |seed| format!(", workload seed {seed}"));
@@ -58,30 +59,36 @@ impl Report {
     }
 
     /// What heads wait for before they enter, in shares of all cycles.
-    fn waits(&self) -> String {
+    fn waits(&self) -> Option<String> {
+        let admission = self.admission?;
         let waits = [
-            ("top-k selection", self.admission.selection_cycles),
-            ("jobs in flight", self.admission.in_flight_cycles),
-            ("key_sram", self.admission.key_sram_cycles),
-            ("value_sram", self.admission.value_sram_cycles),
+            ("top-k selection", admission.selection_cycles),
+            ("jobs in flight", admission.in_flight_cycles),
+            ("key_sram", admission.key_sram_cycles),
+            ("value_sram", admission.value_sram_cycles),
         ];
         let waits = waits.into_iter().filter(|&(_, waited)| waited > 0);
         let waits: Vec<_> = waits
             .map(|(name, waited)| format!("{name} {}", percent(share(waited, self.cycles))))
             .collect();
-        if waits.is_empty() { "never".to_owned() } else { format!("for {}", waits.join(", ")) }
+        let none = waits.is_empty();
+        Some(if none { "never".to_owned() } else { format!("for {}", waits.join(", ")) })
     }
 
     fn traffic_section(&self) -> String {
         let t = &self.traffic;
-        let streams = [
-            ("query", t.query_bytes),
-            ("key", t.key_bytes),
-            ("key LSB", t.key_lsb_bytes),
-            ("value", t.value_bytes),
-            ("total", t.total_bytes),
-        ];
-        let rows = streams.map(|(name, bytes)| {
+        let mut streams: Vec<_> =
+            t.streams.iter().map(|stream| (stream.name, stream.bytes)).collect();
+        if streams.is_empty() {
+            streams.extend([
+                ("query", t.query_bytes),
+                ("key", t.key_bytes),
+                ("key LSB", t.key_lsb_bytes),
+                ("value", t.value_bytes),
+            ]);
+        }
+        streams.push(("total", t.total_bytes));
+        let rows = streams.into_iter().map(|(name, bytes)| {
             vec![name.to_owned(), grouped(bytes), percent(share(bytes, t.total_bytes))]
         });
         let streams = table(&[("stream", Left), ("bytes", Right), ("share", Right)], rows);
@@ -89,19 +96,36 @@ impl Report {
         let dram = &self.dram;
         let rows = match (dram.activates, dram.refreshes) {
             (Some(activates), Some(refreshes)) => format!(
-                "  {} of the reads found their row open; {} rows opened, {} refreshes\n",
+                "  {} of the {} found their row open; {} rows opened, {} refreshes\n",
                 percent(dram.row_hit_rate),
+                if t.streams.is_empty() { "reads" } else { "column accesses" },
                 grouped(activates),
                 grouped(refreshes),
             ),
             _ => String::new(),
         };
+        let writes = match dram.writes {
+            0 => String::new(),
+            writes => format!(", {} writes", grouped(writes)),
+        };
         format!(
-            "Memory traffic\n{streams}  {} reads; {rate} = {} of {}\n{rows}",
+            "Memory traffic\n{streams}  {} reads{writes}; {rate} = {} of {}\n{rows}",
             grouped(dram.reads),
             percent(t.utilisation),
             with_prefix(t.peak_bytes_per_s, "B/s"),
         )
+    }
+
+    fn phases_section(&self) -> String {
+        if self.phases.is_empty() {
+            return String::new();
+        }
+        let rows = self.phases.iter().map(|phase| {
+            let share = percent(share(phase.cycles, self.cycles));
+            vec![phase.name.to_owned(), grouped(phase.cycles), share]
+        });
+        let columns = [("operation", Left), ("cycles", Right), ("share", Right)];
+        format!("Time by operation\n{}", table(&columns, rows))
     }
 
     fn units_section(&self) -> String {
@@ -162,9 +186,11 @@ impl Report {
         if let (Some(beyond), Some(unbounded)) = (checks.beyond_bound, checks.unbounded) {
             let _ = writeln!(
                 text,
-                "  {} outputs beyond the stated error bound, {} of scores too large for one",
+                "  {} outputs beyond the stated error bound, {} of scores too large for one\n  {} \
+                 surviving tokens and heads differ from those of the reference kernels",
                 grouped(beyond),
                 grouped(unbounded),
+                grouped(checks.other_survivors.unwrap_or(0)),
             );
         }
         if !checks.layers.is_empty() {

@@ -17,7 +17,7 @@ use attelier_workloads::replay::Replay;
 use ndarray::{Array1, Array2, ArrayView1};
 use serde::Serialize;
 
-pub use source::{Source, TextArgs, pruning};
+pub use source::{Source, TextArgs, files, pruning};
 
 /// A machine as the attention of a model: first it computes, then it is simulated.
 pub trait ValueRun {

@@ -57,6 +57,19 @@ pub enum Source {
     },
 }
 
+/// The files that are read for `workload`: those of a model folder, or itself.
+pub fn files(workload: &str) -> Vec<PathBuf> {
+    let path = Path::new(workload);
+    if !path.is_dir() {
+        return vec![path.to_owned()];
+    }
+    // Also what a model in several files consists of.
+    let names = ["config.json", "model.safetensors", "tokenizer.json"].map(PathBuf::from);
+    let others = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let others = others.map(|entry| PathBuf::from(entry.file_name()));
+    names.into_iter().chain(others).map(|name| path.join(name)).collect()
+}
+
 impl Source {
     /// The source that `workload` names; `None` if it names none.
     ///

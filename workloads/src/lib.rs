@@ -3,6 +3,8 @@
 //! * [`Request`]: the queries of one head of one layer against its keys and values, counts only.
 //! * [`Workload`]: an ordered list of requests with its provenance; [`Workload::check`] holds the
 //!   rules every source obeys.
+//! * [`Decoding`]: tokens one by one through a whole model, with its operations layer by layer.
+//! * [`Task`]: either of them, behind one lookup by name.
 //! * [`trace`]: our own format, JSON Lines with or without tensors, plain or gzip.
 //! * [`spatten_csv`]: importer for the csv traces released with SpAtten.
 //! * [`preset`]: named workloads generated from published facts.
@@ -20,6 +22,7 @@
 //! with an error that names the place; see [`TraceError`].
 
 mod check;
+pub mod decoding;
 pub mod draw;
 pub mod error;
 pub mod file;
@@ -35,15 +38,18 @@ pub mod spatten_csv;
 pub mod suggest;
 pub mod summary;
 pub mod synthetic;
+pub mod task;
 pub mod tensor;
 pub mod trace;
 pub mod workload;
 
 pub use check::{Checker, Fault, limits};
+pub use decoding::Decoding;
 pub use error::{Problem, TraceError};
 pub use file::open;
 pub use preset::{Knobs, PresetError, list, load, load_with};
 pub use request::{Phase, Request, Widths};
 pub use summary::{Summary, summarise};
+pub use task::Task;
 pub use tensor::Tensor;
 pub use workload::{Workload, WorkloadError};

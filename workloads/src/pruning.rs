@@ -9,6 +9,9 @@ const TOKEN_FRONT: f64 = 0.15;
 /// Front share of the layers in which no head is pruned (SpAtten section V-A).
 const HEAD_FRONT: f64 = 0.3;
 
+/// Smallest share that can be kept; far less than one token of the longest input.
+const LEAST_SHARE: f64 = 0.001;
+
 /// Settings of one run. A share of 1 prunes nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pruning {
@@ -92,9 +95,9 @@ impl Pruning {
         };
         let refuse = |expected| KnobError::Value { name, value: value.to_owned(), expected };
         let share = || {
-            let expected = "a share above 0, at most 1";
-            let share = value.parse::<f64>().ok().filter(|share| *share > 0.0 && *share <= 1.0);
-            share.ok_or_else(|| refuse(expected))
+            let share =
+                value.parse::<f64>().ok().filter(|share| (LEAST_SHARE..=1.0).contains(share));
+            share.ok_or_else(|| refuse("a share from 0.001 to 1"))
         };
         let bits = |legal: fn(u32) -> bool, expected| {
             value.parse::<u32>().ok().filter(|&bits| legal(bits)).ok_or_else(|| refuse(expected))
@@ -188,8 +191,11 @@ mod tests {
         assert_eq!((pruning.widths.key, pruning.requant_threshold), (Some(6), None));
         let message = |name, value| Pruning::default().set(name, value).unwrap_err().to_string();
         assert!(message("token_kep", "1").contains("did you mean `token_keep`?"));
-        assert!(message("token_keep", "0").contains("above 0"));
-        assert!(message("token_keep", "nan").contains("above 0"));
+        for share in ["0", "nan", "1e-300", "1e-17", "-1", "1.1"] {
+            assert!(message("token_keep", share).contains("from 0.001 to 1"), "{share}");
+        }
+        pruning.set("token_keep", "0.001").unwrap();
+        assert_eq!(pruning.tokens(4, 10)[3], 1);
         assert!(message("key_bits", "7").contains("4, 6, 8, 10 or 12"));
         assert!(message("requant_threshold", "2").contains("off"));
     }

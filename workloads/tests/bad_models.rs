@@ -9,7 +9,7 @@ use std::path::Path;
 
 use attelier_workloads::file::{open_model, open_texts, open_tokenizer};
 use attelier_workloads::model::{Dense, Input, ModelError};
-use common::tiny;
+use common::{shown, tiny};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -30,7 +30,7 @@ fn open(folder: &Path) -> Result<(), ModelError> {
 /// Asserts that the folder is refused by a message that begins with the path of `file`.
 #[track_caller]
 fn refused(folder: &TempDir, file: &str, part: &str) {
-    let error = open(folder.path()).unwrap_err().to_string();
+    let error = shown(&open(folder.path()).unwrap_err());
     let path = folder.path().join(file).display().to_string();
     assert!(error.starts_with(&path) && error.contains(part), "{part:?} is not in {error}");
 }
@@ -143,7 +143,7 @@ fn a_text_that_is_empty_or_not_utf8_is_refused() {
     let path = folder.path().join("text");
     let text = |content: &[u8]| {
         fs::write(&path, content).unwrap();
-        open_texts(&path, true).unwrap_err().to_string()
+        shown(&open_texts(&path, true).unwrap_err())
     };
     assert!(text(b" \n\t\n").ends_with("text: the text is empty: expected at least one word"));
     assert!(text(b"abc\xffdef").contains("text: the text is not UTF-8 at byte 3"));

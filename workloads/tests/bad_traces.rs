@@ -213,7 +213,8 @@ proptest! {
 
     #[test]
     fn what_is_written_is_read_back(seed in any::<u64>(), tokens in 1u32..4, context in 1u32..1000) {
-        let knobs = Knobs { seed, tokens: Some(tokens), context: Some(context) };
+        let knobs =
+            Knobs { seed, tokens: Some(tokens), context: Some(context), ..Knobs::default() };
         let workload = load_with("gpt2-small/wikitext2", &knobs).unwrap();
         let bytes = write_workload("t", Vec::new(), &workload).unwrap();
         prop_assert_eq!(read_workload("t", &bytes[..]).unwrap(), workload);

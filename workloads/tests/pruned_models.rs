@@ -7,7 +7,7 @@ use attelier_workloads::file::open_model;
 use attelier_workloads::model::{
     Attended, Attention, AttentionError, Dense, Input, Model, Projected,
 };
-use common::{python::close, tiny};
+use common::{python::close, shown, tiny};
 use ndarray::{Array2, Axis};
 
 const TOKENS: [u32; 5] = [1, 7, 3, 9, 2];
@@ -94,7 +94,7 @@ fn a_decoder_steps_on_without_the_keys_of_dropped_rows() {
     assert_eq!(dropped.state.positions(0), [0, 1, 2, 3, 4, 5, 6]);
     assert_eq!(dropped.state.positions(1), [1, 2, 4, 5, 6]);
     assert_eq!(dropped.state.tokens(), 7);
-    let error = model.prefill(&TOKENS, &mut Dropping(vec![0, 1])).unwrap_err().to_string();
+    let error = shown(&model.prefill(&TOKENS, &mut Dropping(vec![0, 1])).unwrap_err());
     assert!(error.contains("row 4 is dropped"), "{error}");
 }
 
@@ -105,7 +105,7 @@ fn a_text_cannot_outgrow_its_positions() {
     let model = open_model(folder.path()).unwrap();
     let mut state = model.prefill(&[1; 8], &mut Dense::new()).unwrap().state;
     model.step(&mut state, 1, &mut Dense::new()).unwrap();
-    let error = model.step(&mut state, 1, &mut Dense::new()).unwrap_err().to_string();
+    let error = shown(&model.step(&mut state, 1, &mut Dense::new()).unwrap_err());
     assert_eq!(error, "the number of tokens is 10: expected 1 to 9, the positions of the model");
 }
 
@@ -120,7 +120,7 @@ fn without_its_first_row_a_text_has_no_pooled_state() {
 fn an_answer_that_does_not_fit_is_refused_with_its_layer() {
     let refused = |kept: Vec<usize>| {
         let error = model().encode(Input::Tokens(&TOKENS), &mut Dropping(kept)).unwrap_err();
-        let text = error.to_string();
+        let text = shown(&error);
         assert!(text.starts_with("attention of layer 0: the kept rows are ["), "{text}");
     };
     refused(vec![]);
@@ -134,6 +134,6 @@ fn an_answer_that_does_not_fit_is_refused_with_its_layer() {
             Ok(Attended { output: Array2::zeros((5, 7)), kept: None })
         }
     }
-    let error = model().encode(Input::Tokens(&TOKENS), &mut Narrow).unwrap_err().to_string();
+    let error = shown(&model().encode(Input::Tokens(&TOKENS), &mut Narrow).unwrap_err());
     assert_eq!(error, "attention of layer 0: the output has shape (5, 7): expected (5, 8)");
 }

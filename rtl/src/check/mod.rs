@@ -5,7 +5,7 @@ mod loops;
 mod names;
 mod reads;
 
-pub use self::{names::counter, reads::ranges};
+pub use self::{loops::check as paths, names::counter, reads::ranges};
 
 use crate::{
     error::Fault,

@@ -85,6 +85,8 @@ pub struct Simulator {
     reads: Vec<ClockedRead>,
     writes: Vec<Write>,
     memories: Vec<Memory>,
+    /// What clocked reads show after the edge, one after the other.
+    latched: Vec<u64>,
     /// Results of wide instructions before they are stored.
     scratch: Vec<u64>,
     settled: bool,
@@ -138,6 +140,7 @@ impl Simulator {
             inputs: ports(&netlist.inputs),
             outputs: ports(&netlist.outputs),
             scratch: vec![0; widest],
+            latched: vec![0; reads.iter().map(|port| port.to.range().len()).sum()],
             reads,
             writes,
             memories,
@@ -273,11 +276,17 @@ impl Simulator {
         self.settle();
         let v = &mut self.program.values;
         // Clocked reads see their address before the edge and the word before the write.
-        let mut read = Vec::new();
+        let mut at = 0;
         for port in &self.reads {
+            let to = &mut self.latched[at..at + port.to.range().len()];
+            at += to.len();
             if v[port.enable as usize] == 1 {
-                let address = address_of(v, port.address);
-                read.push((port.to, self.memories[port.memory].word(address)));
+                match self.memories[port.memory].at(address_of(v, port.address)) {
+                    Some(word) => to.copy_from_slice(word),
+                    None => to.fill(0),
+                }
+            } else {
+                to.copy_from_slice(&v[port.to.range()]);
             }
         }
         for port in &self.writes {
@@ -288,8 +297,11 @@ impl Simulator {
         }
         let registers = self.program.registers;
         v.copy_within(registers..2 * registers, 0);
-        for (to, word) in read {
-            v[to.range()].copy_from_slice(&word);
+        let mut at = 0;
+        for port in &self.reads {
+            let to = &mut v[port.to.range()];
+            to.copy_from_slice(&self.latched[at..at + to.len()]);
+            at += to.len();
         }
         self.settled = false;
         self.cycle += 1;
@@ -350,10 +362,6 @@ impl Memory {
         }
         let first = address as usize * self.words;
         self.content.get(first..first + self.words)
-    }
-
-    fn word(&self, address: u64) -> Vec<u64> {
-        self.at(address).map_or_else(|| vec![0; self.words], <[u64]>::to_vec)
     }
 
     fn store(&mut self, address: u64, word: &[u64]) {

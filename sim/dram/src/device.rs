@@ -41,6 +41,8 @@ pub struct Device {
     pub commands: CommandSet,
     /// All rules.
     pub table: Vec<Constraint>,
+    /// Rules that the device adds to the standard ones, before timings are put in.
+    pub rules: Vec<RawConstraint>,
     /// Default address mapping.
     pub mapping: AddressMapping,
     /// Default refresh.
@@ -196,10 +198,37 @@ impl Device {
             timing,
             commands,
             table,
+            rules: raw.rule,
             idd,
             per_bit,
             provenance,
         })
+    }
+
+    /// The same device with another command clock and some other timings [cycles], which may be ones
+    /// that it lacked.
+    ///
+    /// # Errors
+    /// A timing that nobody knows, or timings that contradict each other.
+    pub fn with_timing(&self, tck_ps: u64, changes: &[(&str, u64)]) -> Result<Device, TableError> {
+        let mut values: BTreeMap<String, u64> =
+            self.timing.iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        for &(name, value) in changes {
+            let known = timing::NAMES.iter().any(|(known, _)| *known == name);
+            if !known && !values.contains_key(name) {
+                let suggestion = timing::suggest(name);
+                return Err(TableError::UnknownTiming { name: name.to_owned(), suggestion });
+            }
+            values.insert(name.to_owned(), value);
+        }
+        let timing = Timing::new(values)?;
+        let mut table = constraint::standard(&self.commands, &timing)?;
+        table.extend(constraint::resolve(&self.rules, &self.commands, &timing)?);
+        let refresh = match self.refresh {
+            Refresh::AllBank { .. } => Refresh::AllBank { interval: timing.need("tREFI")? },
+            other => other,
+        };
+        Ok(Device { tck_ps, timing, table, refresh, ..self.clone() })
     }
 
     /// Open-page FR-FCFS with the device's own refresh and command bus.
@@ -291,6 +320,20 @@ mod tests {
                 device.provenance.iter().any(|(cited, source)| cited == name && !source.is_empty())
             }));
         }
+    }
+
+    #[test]
+    fn other_timings_give_other_rules() {
+        let device = Device::builtin("gddr6-aim").expect("built in");
+        let same = device.with_timing(device.tck_ps, &[]).expect("legal");
+        assert_eq!(same, device);
+        let other = device.with_timing(1000, &[("tRP", 24), ("tFAW", 40)]).expect("legal");
+        assert_eq!((other.timing.get("tRP"), other.tck_ps), (24, 1000));
+        assert!(other.table.len() > device.table.len(), "rules about four activations");
+        assert_ne!(other.table, device.table);
+        let error = device.with_timing(500, &[("tRPP", 1)]).expect_err("no such timing");
+        assert!(error.to_string().contains("tRP"), "{error}");
+        assert!(device.with_timing(500, &[("tRAS", 1)]).is_err());
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! table; asking is a maximum over the levels above the target. Cycles only ever rise, so a value
 //! read once stays a valid lower bound: the policies build on that.
 
+mod leap;
+
 use crate::command::{CommandId, CommandSet, Effect, Level};
 use crate::constraint::Constraint;
 use crate::error::{IllegalCommand, TableError};

@@ -14,7 +14,7 @@ pub(crate) struct Rule {
 }
 
 /// Cycles of the last few commands of one kind, per node of one level.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct History {
     pub depth: usize,
     /// `depth` entries per node, a ring; 0 = never, otherwise cycle + 1.

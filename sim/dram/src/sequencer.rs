@@ -5,6 +5,8 @@
 //! else, and refuses illegal ones. Refreshes go between operations, never inside one: call
 //! [`Sequencer::refresh_if_due`] where rows may be closed.
 
+use std::ops::Range;
+
 use crate::command::{Bus, CommandId, PREA, REFA};
 use crate::device::Device;
 use crate::engine::Engine;
@@ -65,10 +67,7 @@ impl Sequencer {
             let command = self.engine.commands().spec(command).name.clone();
             return Err(IllegalCommand::Target { command, what: "bank", value: bank as u64 });
         }
-        let bus = match (self.slots, self.engine.commands().spec(command).bus) {
-            (CommandSlots::Two, Bus::Column) => 1,
-            _ => 0,
-        };
+        let bus = self.bus(command);
         let cycle =
             not_before.max(self.last).max(self.free[bus]).max(self.engine.earliest(command, bank));
         self.engine.issue_checked(command, bank, row.unwrap_or(0), cycle)?;
@@ -76,6 +75,153 @@ impl Sequencer {
         self.free[bus] = cycle + 1;
         self.last = cycle;
         Ok(cycle)
+    }
+
+    /// Issues a command once per column of `columns`, the first not before `not_before`; returns the
+    /// cycles of the first and the last.
+    ///
+    /// Where distances let the commands follow each other evenly, only the first two and the last
+    /// are computed.
+    ///
+    /// # Errors
+    /// As [`Sequencer::issue`].
+    pub fn issue_run<S: CommandSink>(
+        &mut self,
+        command: CommandId,
+        bank: usize,
+        columns: Range<u32>,
+        not_before: u64,
+        sink: &mut S,
+    ) -> Result<(u64, u64), IllegalCommand> {
+        let Range { start, end } = columns;
+        let first = self.issue(command, bank, None, Some(start), not_before, sink)?;
+        if end.saturating_sub(start) < 2 {
+            return Ok((first, first));
+        }
+        let second = self.issue(command, bank, None, Some(start + 1), 0, sink)?;
+        let mut last = second;
+        if self.engine.repeatable(command) {
+            let spacing = second - first;
+            for column in start + 2..end {
+                last += spacing;
+                self.tell(command, bank, column, last, sink);
+            }
+            self.skip(command, bank, last, u64::from(end - start) - 2);
+        } else {
+            for column in start + 2..end {
+                last = self.issue(command, bank, None, Some(column), 0, sink)?;
+            }
+        }
+        Ok((first, last))
+    }
+
+    /// Issues two commands in turn, `first.0` then `second.0`, `count` times, from the columns
+    /// `first.1` and `second.1` on, not before `not_before`; returns the cycles of the last of each.
+    ///
+    /// As in [`Sequencer::issue_run`], what is even is not computed one by one: from the second pair
+    /// on, only the distances within and between the pairs matter.
+    ///
+    /// # Errors
+    /// As [`Sequencer::issue`]. One pair is issued even for a `count` of 0.
+    pub fn issue_pairs<S: CommandSink>(
+        &mut self,
+        first: (CommandId, u32),
+        second: (CommandId, u32),
+        bank: usize,
+        count: u32,
+        not_before: u64,
+        sink: &mut S,
+    ) -> Result<[u64; 2], IllegalCommand> {
+        let pair = |sequencer: &mut Self, index: u32, sink: &mut S| {
+            let column = Some(first.1 + index);
+            let one = sequencer.issue(first.0, bank, None, column, not_before, sink)?;
+            let two = sequencer.issue(second.0, bank, None, Some(second.1 + index), 0, sink)?;
+            Ok::<_, IllegalCommand>([one, two])
+        };
+        let mut last = pair(self, 0, sink)?;
+        let mut index = 1;
+        while index < count {
+            let now = pair(self, index, sink)?;
+            index += 1;
+            let period = now[0] - last[0];
+            let even = now[1] - last[1] == period;
+            last = now;
+            let leaps = [first.0, second.0].map(|command| self.engine.repeatable(command));
+            if even && leaps == [true; 2] {
+                for rest in index..count {
+                    last = last.map(|cycle| cycle + period);
+                    self.tell(first.0, bank, first.1 + rest, last[0], sink);
+                    self.tell(second.0, bank, second.1 + rest, last[1], sink);
+                }
+                let left = u64::from(count - index);
+                self.skip(first.0, bank, last[0], left);
+                self.skip(second.0, bank, last[1], left);
+                break;
+            }
+        }
+        Ok(last)
+    }
+
+    /// If everything since `before`, an earlier copy of this, would repeat itself for as long as no
+    /// refresh is due, repeats it `rounds` times and returns the cycles of one round.
+    ///
+    /// All banks have to be closed. No sink hears of the repeated commands; counts and residency
+    /// include them.
+    pub fn leap(&mut self, before: &Sequencer, rounds: u64) -> Option<u64> {
+        let period = self.last.checked_sub(before.last).filter(|&period| period > 0)?;
+        let steady =
+            |(&now, &then): (&u64, &u64)| now == then + period || (now == then && now <= self.last);
+        let same_free = self.free.iter().zip(&before.free).all(steady);
+        let same_refresh = self.next_refresh == before.next_refresh;
+        if !same_free
+            || !same_refresh
+            || !self.engine.leap(&before.engine, self.last, period, rounds)
+        {
+            return None;
+        }
+        for (free, earlier) in self.free.iter_mut().zip(&before.free) {
+            if free != earlier {
+                *free += period * rounds;
+            }
+        }
+        self.last += period * rounds;
+        Some(period)
+    }
+
+    /// Cycle of the next refresh; never where refresh is off.
+    #[must_use]
+    pub fn next_refresh(&self) -> u64 {
+        self.next_refresh
+    }
+
+    /// Tells `sink` of a command that [`Sequencer::skip`] issues.
+    fn tell<S: CommandSink>(
+        &self,
+        command: CommandId,
+        bank: usize,
+        column: u32,
+        cycle: u64,
+        sink: &mut S,
+    ) {
+        let (row, column) = (None, Some(column));
+        sink.command(&Issued { cycle, channel: self.channel, command, bank, row, column });
+    }
+
+    /// Issues `count` commands that are known to be legal, the last of them at `last`.
+    fn skip(&mut self, command: CommandId, bank: usize, last: u64, count: u64) {
+        if count > 0 {
+            self.engine.issue_more(command, bank, last, count);
+            let bus = self.bus(command);
+            self.free[bus] = last + 1;
+            self.last = last;
+        }
+    }
+
+    fn bus(&self, command: CommandId) -> usize {
+        match (self.slots, self.engine.commands().spec(command).bus) {
+            (CommandSlots::Two, Bus::Column) => 1,
+            _ => 0,
+        }
     }
 
     /// Closes all banks and refreshes every rank for each interval that has passed at `now`;
@@ -125,6 +271,82 @@ mod tests {
         let device = Device::builtin("gddr6-aim").expect("built in");
         let sequencer = Sequencer::new(&device, 0, None).expect("legal device");
         (device, sequencer)
+    }
+
+    /// A row of MACs, vector writes in their shadow, read-out: leaping ends in the state, the counts
+    /// and the residency of one command after the other.
+    #[test]
+    fn leaping_is_the_same_as_one_command_after_the_other() {
+        let (device, start) = aim();
+        let find = |name: &str| device.commands.find(name).expect("in the table");
+        let (act, mac, write) = (find("ACTAB"), find("MACAB"), find("WRGB"));
+        let read = find("RDMAC");
+        let row = |sequencer: &mut Sequencer, fast: bool, shadow: u32, trace: &mut Vec<Issued>| {
+            sequencer.issue(act, 0, Some(1), None, 0, trace).expect("legal");
+            if fast {
+                if shadow > 0 {
+                    sequencer
+                        .issue_pairs((mac, 0), (write, 0), 0, shadow, 0, trace)
+                        .expect("legal");
+                }
+                sequencer.issue_run(mac, 0, shadow..64, 0, trace).expect("legal");
+            } else {
+                for column in 0..64 {
+                    sequencer.issue(mac, 0, None, Some(column), 0, trace).expect("legal");
+                    if column < shadow {
+                        sequencer.issue(write, 0, None, Some(column), 0, trace).expect("legal");
+                    }
+                }
+            }
+            sequencer.issue(PREA, 0, None, None, 0, trace).expect("legal");
+            sequencer.issue(read, 0, None, None, 0, trace).expect("legal");
+        };
+        for shadow in [0, 1, 2, 40] {
+            let (mut slow, mut fast) = (start.clone(), start.clone());
+            let (mut one, mut other) = (Vec::new(), Vec::new());
+            for _ in 0..3 {
+                row(&mut slow, false, shadow, &mut one);
+                row(&mut fast, true, shadow, &mut other);
+            }
+            assert_eq!(one, other, "shadow of {shadow}");
+            let mut before = fast.clone();
+            row(&mut slow, false, shadow, &mut one);
+            row(&mut fast, true, shadow, &mut other);
+            let period = fast.leap(&before, 100).expect("rows repeat");
+            assert_eq!(period, (fast.last - before.last) / 101);
+            for _ in 0..100 {
+                row(&mut slow, false, shadow, &mut one);
+            }
+            // Whatever comes next finds the same state.
+            before = slow.clone();
+            row(&mut slow, false, 7, &mut one);
+            row(&mut fast, true, 7, &mut other);
+            assert!(slow.last > before.last && slow.last == fast.last);
+            assert_eq!(one[one.len() - 60..], other[other.len() - 60..]);
+            assert_eq!(slow.engine.counts(), fast.engine.counts());
+            let end = slow.last + 5;
+            assert_eq!(slow.engine.residency(end), fast.engine.residency(end));
+        }
+    }
+
+    #[test]
+    fn what_does_not_repeat_is_not_leapt_over() {
+        let (device, mut sequencer) = aim();
+        let find = |name: &str| device.commands.find(name).expect("in the table");
+        let (act, mac) = (find("ACTAB"), find("MACAB"));
+        let row = |sequencer: &mut Sequencer| {
+            sequencer.issue(act, 0, Some(1), None, 0, &mut ()).expect("legal");
+            sequencer.issue_run(mac, 0, 0..64, 0, &mut ()).expect("legal");
+            sequencer.issue(PREA, 0, None, None, 0, &mut ()).expect("legal");
+        };
+        let before = sequencer.clone();
+        assert_eq!(sequencer.leap(&before, 1), None, "nothing happened");
+        row(&mut sequencer);
+        assert_eq!(sequencer.leap(&before, 1), None, "before it, nothing had to be waited for");
+        let before = sequencer.clone();
+        let mut open = before.clone();
+        open.issue(act, 0, Some(1), None, 0, &mut ()).expect("legal");
+        assert_eq!(open.leap(&before, 1), None, "banks are open");
     }
 
     /// One row of every bank: tRCD before the first MAC, one tCCD per further MAC, tRTP, tRP.

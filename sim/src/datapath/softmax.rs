@@ -205,18 +205,25 @@ mod tests {
 
     proptest! {
         /// The bound of `docs/designs/spatten-arithmetic.md`: half a last bit and 2^-12 of the
-        /// probability, for scores up to e^40.
+        /// probability, for scores that do not saturate, whatever the scale and the width.
         #[test]
         fn probabilities_are_within_the_stated_bound(
-            scores in prop::collection::vec(-40_000i64..40_000, 1..1024),
+            centre in -300_000i64..300_000,
+            spread in 1i64..50_000,
+            unit in prop::collection::vec(-1.0f64..1.0, 1..1024),
             lanes in 1usize..=8,
+            bits in 6u32..=16,
+            step in 0.4e-3f64..1.1e-3,
         ) {
-            let probabilities = softmax(&scores, Scale::new(1e-3), lanes, 12);
-            for (code, expected) in probabilities.iter().zip(reference(&scores, 1e-3)) {
-                let error = (f64::from(*code) / 4096.0 - expected).abs();
-                let saturated = expected > 4095.0 / 4096.0;
-                let bound = if saturated { 1.0 / 4096.0 } else { 0.5 / 4096.0 } + expected / 4096.0;
-                prop_assert!(error <= bound, "{} against {}", code, expected);
+            let one = f64::from(1u32 << bits);
+            let scores: Vec<i64> =
+                unit.iter().map(|u| centre + (u * spread as f64) as i64).collect();
+            let probabilities = softmax(&scores, Scale::new(step), lanes, bits);
+            for (code, expected) in probabilities.iter().zip(reference(&scores, step)) {
+                let error = (f64::from(*code) / one - expected).abs();
+                let saturated = expected > 1.0 - 1.0 / one;
+                let bound = if saturated { 1.0 / one } else { 0.5 / one } + expected / 4096.0;
+                prop_assert!(error <= bound, "{} of {} bits against {}", code, bits, expected);
             }
         }
     }

@@ -1,3 +1,4 @@
 //! Whole accelerators.
 
+pub mod pim_gpt;
 pub mod spatten;

@@ -19,6 +19,9 @@ fn result() -> RunResult {
             value_bytes: 15_000,
             reads: 1_250,
         },
+        streams: Vec::new(),
+        writes: 0,
+        phases: Vec::new(),
         dram: None,
         units: vec![
             unit("qk_array", 100, 100),

@@ -155,6 +155,7 @@ impl Memory for DramMemory {
             refreshes: activity.refreshes_all_bank + activity.refreshes_per_bank,
             row_hits: statistics.row_hits,
             requests: statistics.reads + statistics.writes,
+            activity,
         })
     }
 }

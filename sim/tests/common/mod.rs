@@ -24,6 +24,7 @@ fn machine(
     let buffer = (lanes * 32 + per_line.max(2) * 96).next_multiple_of(64) * 2;
     let sram = lines * line_bytes;
     let sets = [
+        "memory.kind=ideal".to_string(),
         format!("memory.channels={channels}"),
         format!("memory.latency_cycles={latency}"),
         format!("qkv_fetcher.lanes={lanes}"),

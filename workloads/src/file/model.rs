@@ -6,6 +6,7 @@ use std::path::{Component, Path};
 
 use serde::Deserialize;
 
+use crate::decoding::Decoding;
 use crate::model::{Model, ModelError, Tensors, Tokenizer};
 
 const CONFIG: &str = "config.json";
@@ -26,6 +27,18 @@ pub fn open_model(folder: &Path) -> Result<Model, ModelError> {
     let path = folder.join(CONFIG);
     let config = text(&path, MAX_JSON)?;
     Model::load(&shown(&path), &config, tensors(folder)?)
+}
+
+/// Reads the sizes of a model from its `config.json`, without weights. The model gets the name of its
+/// folder.
+///
+/// # Errors
+/// A file that cannot be read, and whatever [`Decoding::from_config`] refuses.
+pub fn open_shape(path: &Path) -> Result<Decoding, ModelError> {
+    let text = text(path, MAX_JSON)?;
+    let folder = path.parent().and_then(Path::file_name);
+    let name = folder.map_or_else(|| "model".into(), |name| name.to_string_lossy());
+    Decoding::from_config(&shown(path), &name, &text)
 }
 
 /// Reads the `tokenizer.json` in the folder of `model`.

@@ -12,7 +12,7 @@ use crate::suggest::nearest;
 const MAX_SIZE: u64 = 1 << 24;
 
 /// Fields of a configuration, with the name of its file for errors.
-pub(super) struct Config {
+pub(crate) struct Config {
     file: String,
     fields: Map<String, Value>,
 }
@@ -31,6 +31,11 @@ impl Config {
     /// Name of the file, for errors.
     pub fn file(&self) -> &str {
         &self.file
+    }
+
+    /// Names of all fields.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.fields.keys().map(String::as_str)
     }
 
     /// The value of a field; absent and null are the same.

@@ -7,7 +7,7 @@ use super::attention::AttentionError;
 #[non_exhaustive]
 pub enum ModelError {
     /// The operating system refused.
-    #[error("{file}: cannot {action}: {source}")]
+    #[error("{file}: cannot {action}")]
     Io {
         /// The file.
         file: String,
@@ -122,7 +122,7 @@ pub enum ModelError {
         expected: String,
     },
     /// The attention failed.
-    #[error("attention of layer {layer}: {source}")]
+    #[error("attention of layer {layer}")]
     Attention {
         /// The layer, from 0.
         layer: usize,

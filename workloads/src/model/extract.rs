@@ -134,18 +134,10 @@ impl<W: Write> Recorder<'_, W> {
         {
             tensors.insert(name.to_owned(), tensor(name, rows)?);
         }
-        let mut column = |name: &str, values: Vec<f32>| -> Result<(), AttentionError> {
-            let values = Array1::from_vec(values);
-            let row = values.view().insert_axis(Axis(0));
-            tensors.insert(name.to_owned(), tensor(name, row)?);
-            Ok(())
-        };
-        if operands.causal && operands.queries() > 1 {
-            let visible = (0..operands.queries()).map(|query| operands.visible(query) as f32);
-            column("visible", visible.collect())?;
-        }
         if operands.layer == 0 && head == 0 {
-            column("tokens", self.tokens.iter().map(|token| *token as f32).collect())?;
+            let tokens: Array1<f32> = self.tokens.iter().map(|token| *token as f32).collect();
+            let row = tokens.view().insert_axis(Axis(0));
+            tensors.insert("tokens".to_owned(), tensor("tokens", row)?);
         }
         Ok(tensors)
     }

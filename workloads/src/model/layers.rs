@@ -62,7 +62,7 @@ impl Norm {
 
 /// A function of each element, under the name that configurations use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Activation {
+pub(crate) enum Activation {
     /// `x * Phi(x)`, with the error function.
     Gelu,
     /// Its approximation with tanh (Hendrycks and Gimpel, 2016).

@@ -28,7 +28,7 @@ mod weights;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayView3, Axis};
 
 pub use attention::{Attended, Attention, AttentionError, Dense, Projected, Recorded};
-use config::Config;
+pub(crate) use config::Config;
 use embedding::Embedding;
 pub use error::ModelError;
 pub use extract::{ExtractError, Extraction};

@@ -25,7 +25,10 @@ impl Tokenizer {
             reason: error.to_string(),
         };
         let rows = model.vocabulary()?;
-        let mut inner = tokenizers::Tokenizer::from_bytes(json).map_err(format)?;
+        // The library panics on some damaged files instead of refusing them.
+        let mut inner = std::panic::catch_unwind(|| tokenizers::Tokenizer::from_bytes(json))
+            .unwrap_or_else(|_| Err("its library cannot read it".into()))
+            .map_err(format)?;
         inner.with_padding(None).with_truncation(None).map_err(format)?;
         // Numbers may have gaps, so the largest one counts.
         let last = inner.get_vocab(true).into_values().max();

@@ -12,11 +12,13 @@ pub struct Knobs {
     pub tokens: Option<u32>,
     /// Tokens before the first generated one (decode) or of the input (prefill).
     pub context: Option<u32>,
+    /// Whether the product with the vocabulary is computed (decoding with a whole model).
+    pub lm_head: Option<bool>,
 }
 
 impl Knobs {
     /// Names that [`Knobs::set`] knows.
-    pub const NAMES: [&'static str; 3] = ["seed", "tokens", "context"];
+    pub const NAMES: [&'static str; 4] = ["seed", "tokens", "context", "lm_head"];
 
     /// Sets a knob by name from the text of a command line.
     ///
@@ -37,6 +39,7 @@ impl Knobs {
             "seed" => self.seed = whole("seed", value)?,
             "tokens" => self.tokens = Some(whole("tokens", value)?),
             "context" => self.context = Some(whole("context", value)?),
+            "lm_head" => self.lm_head = Some(parse("lm_head", value, "true or false")?),
             _ => {
                 let near = nearest(name, Self::NAMES).map(str::to_owned).into_iter().collect();
                 return Err(PresetError::UnknownKnob { name: name.to_owned(), near });
@@ -47,10 +50,18 @@ impl Knobs {
 }
 
 fn whole<T: std::str::FromStr>(knob: &'static str, value: &str) -> Result<T, PresetError> {
+    parse(knob, value, "a whole number")
+}
+
+fn parse<T: std::str::FromStr>(
+    knob: &'static str,
+    value: &str,
+    expected: &str,
+) -> Result<T, PresetError> {
     value.parse().map_err(|_| PresetError::Knob {
         knob,
         found: format!("`{value}`"),
-        expected: "a whole number".to_owned(),
+        expected: expected.to_owned(),
     })
 }
 

@@ -9,7 +9,7 @@ mod decode;
 mod knobs;
 mod prefill;
 mod schedule;
-mod spec;
+pub(crate) mod spec;
 
 use crate::suggest::nearest;
 use crate::{Workload, WorkloadError};
@@ -148,13 +148,17 @@ pub fn load_with(name: &str, knobs: &Knobs) -> Result<Workload, PresetError> {
             near: near(name, &names),
         });
     };
+    if let Some(lm_head) = knobs.lm_head {
+        let expected = "to be left out: these are attention requests".to_owned();
+        return Err(PresetError::Knob { knob: "lm_head", found: lm_head.to_string(), expected });
+    }
     let workload = preset.generate(knobs)?;
     workload.check()?;
     Ok(workload)
 }
 
 /// The nearest name or, for an unfinished one, the first few that continue it.
-fn near(name: &str, names: &[String]) -> Vec<String> {
+pub(crate) fn near(name: &str, names: &[String]) -> Vec<String> {
     const MOST: usize = 4;
     let continued: Vec<String> = names
         .iter()

@@ -9,7 +9,7 @@ use crate::Widths;
 /// Where values come from.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Note {
+pub(crate) enum Note {
     /// Published there.
     Source(String),
     /// Not published; the reason for the value.
@@ -25,7 +25,7 @@ impl Note {
 }
 
 /// The reasons of all that is assumed.
-pub(super) fn assumptions<'a>(notes: impl IntoIterator<Item = &'a Note>) -> Vec<String> {
+pub(crate) fn assumptions<'a>(notes: impl IntoIterator<Item = &'a Note>) -> Vec<String> {
     let assumed = |note: &Note| match note {
         Note::Assumed(text) => Some(text.clone()),
         Note::Source(_) => None,
@@ -34,7 +34,7 @@ pub(super) fn assumptions<'a>(notes: impl IntoIterator<Item = &'a Note>) -> Vec<
 }
 
 /// Where the published values come from, each source once.
-pub(super) fn sources<'a>(notes: impl IntoIterator<Item = &'a Note>) -> String {
+pub(crate) fn sources<'a>(notes: impl IntoIterator<Item = &'a Note>) -> String {
     let mut texts: Vec<&str> = Vec::new();
     for note in notes {
         if let Note::Source(text) = note
@@ -82,6 +82,6 @@ impl StoredWidths {
     }
 }
 
-pub(super) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, PresetError> {
+pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, PresetError> {
     toml::from_str(text).map_err(|error| PresetError::Spec(error.to_string()))
 }

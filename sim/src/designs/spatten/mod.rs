@@ -190,8 +190,11 @@ fn drive<M: Memory, V: Probabilities>(
         ops_executed: requests.iter().map(executed_ops).sum(),
         ops_dense: dense_ops(requests),
         traffic: machine.fetcher.traffic,
+        streams: Vec::new(),
+        writes: 0,
         dram,
-        admission: machine.controller.waits.report(),
+        admission: Some(machine.controller.waits.report()),
+        phases: Vec::new(),
         units: machine.activities().iter().map(|activity| activity.report()).collect(),
         notes: notes(params, requests, jobs, &machine),
     };

@@ -4,8 +4,12 @@ use attelier_workloads::reference::softmax;
 
 use super::head::PassResult;
 
-/// Scores, times the softmax scale, up to which the bound of the probabilities is stated.
-const BOUNDED_SCORE: f64 = 40.0;
+/// Scores, times the softmax scale, up to which the bound of the probabilities is stated: beyond
+/// 512 ln 2 = 355 the exponent saturates.
+const BOUNDED_SCORE: f64 = 350.0;
+
+/// Largest error of a probability in proportion to itself: that of the softmax before it is rounded.
+const RELATIVE: f64 = 1.0 / 4096.0;
 
 /// Differences between numbers and what they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -57,6 +61,8 @@ pub struct LayerCheck {
     /// Outputs against exact attention of the original operands under the same decisions: the error
     /// of quantisation and data path.
     pub numerical: Deviation,
+    /// Tokens and heads that survive this layer, but not by the reference kernels, or the reverse.
+    pub other_survivors: u64,
     /// Outputs against the dense model: everything.
     pub pruning: Deviation,
 }
@@ -111,14 +117,14 @@ impl LayerCheck {
             let value = f64::from(word) * step;
             self.datapath.add(value, *expected);
             // Half a bit of the output, and of every probability half a bit, or one where it
-            // saturates, and 2^-word_bits of itself (docs/designs/spatten-arithmetic.md).
+            // saturates, and 2^-12 of itself (docs/designs/spatten-arithmetic.md).
             let of_probabilities: f64 = pass
                 .kept
                 .iter()
                 .map(|&key| {
                     let p = probabilities[key as usize];
                     let half = if p > 1.0 - last { 1.0 } else { 0.5 };
-                    (half + p) * last * stored.values[key as usize * dim + at].abs()
+                    (half * last + p * RELATIVE) * stored.values[key as usize * dim + at].abs()
                 })
                 .sum();
             if largest > BOUNDED_SCORE {

@@ -12,6 +12,7 @@ use ndarray::Array2;
 use super::check::{LayerCheck, RealHead};
 use super::head::{HeadWords, PassResult, Rules, at_positions, largest, passes};
 use super::recording::{Cache, HeadRecord, Recording};
+use super::witness::Witness;
 use crate::datapath::importance::{add_output, add_tokens};
 use crate::datapath::quant_decision::threshold_code;
 use crate::datapath::quantise::Quantiser;
@@ -49,9 +50,12 @@ pub struct Functional<'a> {
     survivors: Option<Arc<[u32]>>,
     /// Decode: what is stored of each layer and head of the model.
     stored: Vec<Option<Stored>>,
+    /// Scale of all values of each layer of this text, that of its first keys.
+    value_scales: Vec<Option<Quantiser>>,
     /// Outputs of the dense model, layer by layer, a row per position.
     dense: Vec<Array2<f32>>,
     checks: Option<Vec<LayerCheck>>,
+    witness: Witness,
 }
 
 /// One head of the layer at hand.
@@ -96,8 +100,10 @@ impl<'a> Functional<'a> {
             alive: Vec::new(),
             survivors: None,
             stored: Vec::new(),
+            value_scales: Vec::new(),
             dense: Vec::new(),
             checks: checks.then(|| vec![LayerCheck::default(); layers]),
+            witness: Witness::default(),
         })
     }
 
@@ -106,6 +112,8 @@ impl<'a> Functional<'a> {
         self.tokens.clear();
         self.heads.clear();
         self.stored.clear();
+        self.value_scales.clear();
+        self.witness.forget();
         self.steps = 0;
     }
 
@@ -135,7 +143,8 @@ impl<'a> Functional<'a> {
         let keys = self.keys(operands, phase);
         let context = self.tokens.len();
         let alive = self.alive.clone();
-        let share = values_quantiser(operands, self.bits.value);
+        let values = || values_quantiser(operands, self.bits.value);
+        let share = *self.value_scales[operands.layer].get_or_insert_with(values);
         let mut outputs = Array2::zeros(operands.q.raw_dim());
         let group = if self.fuses && phase == Phase::Decode { 2 } else { 1 };
         let mut rank = 0;
@@ -169,6 +178,8 @@ impl<'a> Functional<'a> {
         self.survivors = None;
         let context = operands.positions.last().map_or(0, |&last| last + 1);
         self.tokens.resize(context, 0);
+        self.witness.begin(context, operands.heads);
+        self.value_scales.resize(self.layers, None);
         self.stored.resize(self.layers * operands.heads, None);
     }
 
@@ -357,7 +368,12 @@ impl<'a> Functional<'a> {
         if heads < self.alive.len() {
             let importance: Vec<u64> = self.alive.iter().map(|&head| self.heads[head]).collect();
             let kept = largest(&importance, heads);
-            self.alive = kept.iter().map(|&at| self.alive[at as usize]).collect();
+            let kept: Vec<usize> = kept.iter().map(|&at| self.alive[at as usize]).collect();
+            if let Some(checks) = &mut self.checks {
+                let expected = self.witness.surviving_heads(&self.alive, heads);
+                checks[operands.layer].other_survivors += differing(&kept, &expected);
+            }
+            self.alive = kept;
             last.head_importance = Some(importance);
         }
         // The first generated token meets all keys: nothing is known about them before.
@@ -367,6 +383,11 @@ impl<'a> Functional<'a> {
         }
         let importance = at_positions(&self.tokens, &last.tokens);
         let kept = largest(&importance, most);
+        if let Some(checks) = &mut self.checks {
+            let positions: Vec<u32> = kept.iter().map(|&at| last.tokens[at as usize]).collect();
+            let expected = self.witness.surviving_tokens(&last.tokens, most);
+            checks[operands.layer].other_survivors += differing(&positions, &expected);
+        }
         last.token_importance = Some(importance);
         self.recording.requests.last_mut()?.token_topk = Some(most as u32);
         match phase {
@@ -389,6 +410,7 @@ impl<'a> Functional<'a> {
     ) {
         let Some(checks) = &mut self.checks else { return };
         let check = &mut checks[operands.layer];
+        self.witness.add(head.number, &head.record.tokens, passes);
         let word_bits = self.params.datapath_bits;
         let steps = head.quantisers.map(|quantiser| quantiser.word_step(word_bits));
         let real = |words: &[i32], step: f64| -> Vec<f64> {
@@ -433,6 +455,12 @@ impl<'a> Functional<'a> {
             }
         }
     }
+}
+
+/// How many of either do not stand at the same place in the other.
+fn differing<T: PartialEq>(found: &[T], expected: &[T]) -> u64 {
+    let equal = found.iter().zip(expected).filter(|(found, expected)| found == expected).count();
+    (found.len().max(expected.len()) - equal) as u64
 }
 
 /// The common scale of all values of a layer, so that magnitudes of heads can be compared.

@@ -14,6 +14,7 @@ mod check;
 mod engine;
 mod head;
 mod recording;
+mod witness;
 
 pub use check::{Deviation, LayerCheck};
 pub use engine::Functional;

@@ -1,9 +1,10 @@
 //! Real operands: what lies in memory, what arrives in the buffers, what the units make of it.
 //!
-//! For every job the stored bytes of its vectors are written at the addresses of the plan, read at
-//! the addresses that its fetches name, and converted to words; from these the passes are computed
+//! For every job the stored bytes of its vectors are written at the addresses of the plan, read with
+//! the key and query numbers of the job, and converted to words; from these the passes are computed
 //! when they reach the units that need them. Each attention output is compared with the recording
-//! it came from.
+//! it came from. What the fetcher asks of the memory is not looked at here: `sim/tests/fetcher.rs`
+//! and `mechanisms.rs` hold its addresses against closed forms.
 
 use std::collections::BTreeMap;
 

@@ -1,0 +1,3 @@
+//! Hardware units, by design and named as in `attelier_hw` and in the simulator.
+
+pub mod spatten;

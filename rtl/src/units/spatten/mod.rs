@@ -1,0 +1,43 @@
+//! SpAtten's units (Wang, Zhang, Han; HPCA 2021), one file per unit.
+//!
+//! Each function takes the checked record of the whole machine and returns the module. Bits are those
+//! of `docs/designs/spatten-arithmetic.md`, cycles those of `docs/designs/spatten.md`; a record whose
+//! latencies are too short for the stages is refused.
+//!
+//! Rows travel on streams with one port per lane: `tdata_0` and so on, `tkeep` for the lanes that
+//! hold a key, `tlast` for the last row of a pass.
+
+mod bitwidth_converter;
+pub mod comparator_array;
+mod importance;
+pub mod lfsr;
+mod line_sram;
+mod parts;
+mod pv_array;
+mod qk_array;
+mod quant_decision;
+pub mod quick_select;
+pub mod radix_select;
+mod ring;
+pub mod row_aligner;
+pub mod row_buffer;
+mod softmax;
+pub mod topk_filter;
+pub mod topk_token;
+pub mod topk_value;
+mod widths;
+pub mod zero_eliminator;
+
+pub use self::{
+    bitwidth_converter::{Format, bitwidth_converter, formats},
+    importance::{head_importance, token_importance},
+    line_sram::{key_sram, segments, value_sram},
+    pv_array::pv_array,
+    qk_array::qk_array,
+    quant_decision::quant_decision,
+    softmax::softmax,
+};
+
+/// Places of an output queue beyond the stages of the pipeline before it: a registered handshake
+/// needs two to pass one row per cycle.
+const HANDSHAKE: u32 = 2;

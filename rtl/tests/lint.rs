@@ -1,0 +1,65 @@
+//! Every emitted file is clean under `verilator -Wall`, without waivers, for many parameter sets.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may stop and speak here")]
+
+use std::{env, fs, process::Command, sync::Arc};
+
+use attelier_rtl::{
+    Design,
+    ir::Module,
+    units::spatten::{
+        quick_select::QuickSelect, radix_select::RadixSelect, row_buffer::with_buffer,
+        topk_token::TopKToken, topk_value::TopKValue, zero_eliminator::ZeroEliminator,
+    },
+};
+
+fn verilator_is_there() -> bool {
+    let found =
+        Command::new("verilator").arg("--version").output().is_ok_and(|out| out.status.success());
+    if !found {
+        println!("skipped: verilator is not installed (Debian package verilator)");
+        assert!(env::var_os("ATTELIER_REQUIRE_ALL").is_none(), "verilator is missing");
+    }
+    found
+}
+
+/// What Verilator objects to in a module and all that it instantiates.
+fn warnings(top: &Arc<Module>) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lint = Command::new("verilator");
+    lint.current_dir(folder.path()).args(["--lint-only", "-Wall", "--top-module", top.name()]);
+    for file in Design::new([top]).unwrap().verilog() {
+        fs::write(folder.path().join(&file.name), &file.text).unwrap();
+        let longest = file.text.lines().map(str::len).max().unwrap();
+        assert!(longest <= 120, "{} has a line of {longest} characters", file.name);
+        lint.arg(file.name);
+    }
+    String::from_utf8(lint.output().unwrap().stderr).unwrap()
+}
+
+#[test]
+fn topk_units_are_clean() {
+    if !verilator_is_there() {
+        return;
+    }
+    let mut tops = Vec::new();
+    for (lanes, row, width, rows, overhead) in [
+        (16, 8, 12, 64, 3),
+        (16, 1, 12, 64, 3),
+        (2, 2, 9, 3, 4),
+        (4, 1, 32, 2, 7),
+        (32, 16, 8, 5, 3),
+    ] {
+        let capacity = rows * lanes;
+        let engine = QuickSelect { lanes, width, capacity, round_overhead: overhead, seed: 9 };
+        let digit_bits = [4, 3].into_iter().find(|bits| width % bits == 0).unwrap();
+        let radix = RadixSelect { lanes, width, capacity, digit_bits };
+        tops.push(with_buffer(&engine.module().unwrap(), lanes, width, capacity).unwrap());
+        tops.push(with_buffer(&radix.module().unwrap(), lanes, width, capacity).unwrap());
+        tops.push(TopKToken { engine: engine.clone(), lanes: row }.module().unwrap());
+        tops.push(TopKValue { engine, lanes: row }.module().unwrap());
+        let name = "zero_eliminator".to_owned();
+        tops.push(ZeroEliminator { name, lanes: row, width }.module().unwrap());
+    }
+    let faults: Vec<String> = tops.iter().map(warnings).filter(|text| !text.is_empty()).collect();
+    assert!(faults.is_empty(), "{} of {}:\n{}", faults.len(), tops.len(), faults.join("\n"));
+}

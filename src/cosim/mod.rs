@@ -1,0 +1,58 @@
+//! Co-simulation: the simulator's unit, the RTL run natively, and its Verilog under Verilator and
+//! Icarus, compared cycle by cycle.
+//!
+//! A [`Unit`] is one file in a folder named after its design, and one line in that folder's list.
+//! It joins the RTL to a *model driver*: seeded stimulus, the simulator's unit evaluated on it, and
+//! what the outputs must therefore show. The driver reacts to what the model does (a source holds its beat
+//! until the model takes it), so the same vectors can be replayed to every other witness; hardware
+//! that answers at another cycle differs from them.
+
+mod compare;
+mod random;
+pub mod spatten;
+
+use attelier_rtl::{
+    Design, Error,
+    mutate::Mutation,
+    witness::{Pins, Vectors},
+};
+
+pub use self::{
+    compare::{Options, Row, Witness, compare},
+    random::{Pace, Random},
+};
+
+/// What to apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// Beats after which the driver ends, at the latest after the transaction under way.
+    pub beats: u64,
+    /// Seed of the stimulus.
+    pub seed: u64,
+}
+
+/// A hardware unit with its model.
+pub trait Unit: Send + Sync {
+    /// Name of the unit, as on the command line.
+    fn name(&self) -> &'static str;
+
+    /// Parameters in a few words.
+    fn parameters(&self) -> String;
+
+    /// The hardware.
+    ///
+    /// # Errors
+    /// Parameters that the hardware cannot be built for.
+    fn design(&self) -> Result<Design, Error>;
+
+    /// Module of the design that is compared.
+    fn top(&self) -> &str {
+        self.name()
+    }
+
+    /// The model driver.
+    fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors>;
+
+    /// Faults that the comparison must notice; not empty.
+    fn mutations(&self) -> Vec<Mutation<'static>>;
+}

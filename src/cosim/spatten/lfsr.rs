@@ -1,0 +1,58 @@
+//! Pivot generator: steps now and then.
+
+use attelier_hw::spatten::Spatten;
+use attelier_rtl::{
+    Design, Error,
+    mutate::{Change, Mutation},
+    units::spatten::lfsr::Lfsr as Rtl,
+    witness::{Frame, Pins, Vectors},
+};
+use attelier_sim::units::lfsr::Lfsr as Model;
+
+use super::buffered::SEED;
+use crate::cosim::{Pace, Plan, Unit};
+
+struct Lfsr;
+
+/// The unit of the local-value engine.
+pub fn unit(_: &Spatten) -> Box<dyn Unit> {
+    Box::new(Lfsr)
+}
+
+impl Unit for Lfsr {
+    fn name(&self) -> &'static str {
+        "lfsr"
+    }
+
+    fn parameters(&self) -> String {
+        format!("16 bits from {SEED}")
+    }
+
+    fn design(&self) -> Result<Design, Error> {
+        Design::new([&Rtl { seed: SEED }.module()?])
+    }
+
+    fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
+        let (step, next) = (pins.input("step"), pins.output("next"));
+        let (mut model, mut pace) = (Model::new(SEED), Pace::new(plan.seed, 1));
+        Box::new(move |frame: &mut Frame| {
+            if frame.beats() >= plan.beats {
+                return false;
+            }
+            let steps = pace.willing();
+            frame.drive(step, steps.into());
+            let mut ahead = model;
+            frame.expect(next, ahead.step().into());
+            if steps {
+                model = ahead;
+                frame.count_beat();
+            }
+            true
+        })
+    }
+
+    fn mutations(&self) -> Vec<Mutation<'static>> {
+        let mutation = |signal, change| Mutation { module: "lfsr", signal, change };
+        vec![mutation("feedback", Change::Inverted), mutation("state", Change::Delayed)]
+    }
+}

@@ -1,0 +1,43 @@
+//! Units of SpAtten, in the order of the data.
+
+mod bitwidth_converter;
+mod buffered;
+mod comparator_array;
+mod importance;
+mod lfsr;
+mod line_sram;
+mod operands;
+mod pv_array;
+mod qk_array;
+mod quant_decision;
+mod quick_select;
+mod softmax;
+mod topk_token;
+mod topk_value;
+mod zero_eliminator;
+
+use attelier_hw::spatten::Spatten;
+
+use super::Unit;
+
+/// The units of a machine with these parameters.
+pub fn units(params: &Spatten) -> Vec<Box<dyn Unit>> {
+    vec![
+        lfsr::unit(params),
+        comparator_array::unit(params),
+        zero_eliminator::unit(params),
+        quick_select::unit(params),
+        quick_select::radix(params),
+        topk_value::unit(params),
+        topk_token::unit(params),
+        bitwidth_converter::unit(params),
+        line_sram::keys(params),
+        line_sram::values(params),
+        qk_array::unit(params),
+        softmax::unit(params),
+        quant_decision::unit(params),
+        importance::token(params),
+        pv_array::unit(params),
+        importance::head(params),
+    ]
+}

@@ -1,0 +1,76 @@
+//! PIM-GPT as a [`Machine`].
+
+use anyhow::{Context, Result, bail};
+use attelier_hw::{config::Config, diagnostic::Diagnostic, pim_gpt::PimGpt, record::Record};
+use attelier_sim::{
+    designs::pim_gpt::{energy, simulate},
+    energy::Energy,
+    kernel::run::Mode,
+    observe::Observer,
+    result::RunResult,
+};
+use attelier_workloads::{Task, pruning::Pruning};
+
+use super::Machine;
+use crate::values::ValueRun;
+
+/// The machine of a configuration.
+pub fn build(config: &Config) -> Result<Box<dyn Machine>, Diagnostic> {
+    Ok(Box::new(PimGpt::check(config)?))
+}
+
+impl Machine for PimGpt {
+    fn config_hash(&self) -> String {
+        Record::config_hash(self)
+    }
+
+    fn show(&self, config: &Config) -> String {
+        Record::show(self, config)
+    }
+
+    fn peak_bytes_per_s(&self) -> f64 {
+        self.memory.peak_bytes_per_s as f64
+    }
+
+    fn simulate(
+        &self,
+        task: &Task,
+        mode: Mode,
+        _seed: u64,
+        observer: &mut dyn Observer,
+    ) -> Result<RunResult> {
+        let Task::Decoding(decoding) = task else {
+            bail!(
+                "`{}` generates tokens with a whole model, and `{}` is {}: expected a model such as \
+                 `gpt2-xl`, or the `config.json` of one",
+                self.name,
+                task.name(),
+                task.kind()
+            );
+        };
+        simulate(self, decoding, mode, observer)
+            .with_context(|| format!("cannot run `{}` on `{}`", decoding.name, self.name))
+    }
+
+    fn values<'a>(
+        &'a self,
+        _pruning: &Pruning,
+        _layers: usize,
+        _checks: bool,
+    ) -> Result<Box<dyn ValueRun + 'a>> {
+        bail!(
+            "`{}` is simulated without values: expected a model by name, or the `config.json` in \
+             the folder",
+            self.name
+        )
+    }
+
+    fn energy(&self, result: &RunResult) -> Energy {
+        energy::energy(self, result)
+    }
+
+    fn area_mm2(&self) -> Option<f64> {
+        // The ASIC; the area of the units in the banks is not published.
+        Some(f64::from(self.energy.asic_um2) * 1e-6)
+    }
+}
