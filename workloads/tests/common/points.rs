@@ -77,7 +77,7 @@ pub fn measure_generator(
         for (text, &length) in (0..).zip(tokens) {
             let step = if length > 100 { 4 } else { 1 };
             let queries: Vec<u32> = (0..length).step_by(step).collect();
-            let head = |head| generator.head((layer, params.len() as u32), head, text);
+            let head = |head| generator.head((layer, params.len() as u32), (head, HEADS), text);
             let heads = (0..HEADS).map(|number| head(number).matrix(&queries, length));
             texts.push(measure(&heads.collect::<Vec<_>>()));
         }
