@@ -14,6 +14,7 @@
 //! * [`pruning`]: what to prune of a model, and with how many bits to store.
 //! * [`replay`]: recorded operands in place of a model.
 //! * [`sparsity`]: policies that decide which keys a query attends to.
+//! * [`synthetic`]: attention scores out of a seed, distributed as in a real model.
 //! * [`draw`]: seeded draws, functions of their key alone.
 //! * [`mod@file`]: the only module that touches the file system.
 //!
@@ -36,6 +37,7 @@ pub mod sparsity;
 pub mod spatten_csv;
 pub mod suggest;
 pub mod summary;
+pub mod synthetic;
 pub mod task;
 pub mod tensor;
 pub mod trace;

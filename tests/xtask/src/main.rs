@@ -1,6 +1,7 @@
 //! Project automation, run as `cargo xtask COMMAND`.
 #![allow(clippy::print_stdout, reason = "a terminal tool: its output is its purpose")]
 
+mod fit;
 mod packages;
 mod python;
 mod shared;
@@ -15,6 +16,8 @@ Usage: cargo xtask COMMAND
   test [--require-all]   format check, lints, documentation, doc tests, all tests
                          --require-all: a missing tool or missing data is a failure, not a printed line
   python                 make the Python that tests compare models with, in target/python
+  fit-scores [--write]   fit the synthetic attention scores to MiniLM and print how well they agree
+                         --write: rewrite the committed parameters and measurements
   bless                  rewrite the snapshots that the tests compare with; review the diff";
 
 /// Turns a missing tool or missing data from a printed line into a failure; tests read it too.
@@ -29,6 +32,8 @@ fn main() -> ExitCode {
         ["test", "--require-all"] => steps::test(true),
         ["python"] if python::provide() => ExitCode::SUCCESS,
         ["python"] => ExitCode::FAILURE,
+        ["fit-scores"] => fit::fit_scores(false),
+        ["fit-scores", "--write"] => fit::fit_scores(true),
         ["bless"] => steps::bless(),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

