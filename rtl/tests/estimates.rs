@@ -81,22 +81,11 @@ const MEASURED: [(&str, u64, u64, u64); 24] = [
     ("axi_lite_registers_c3_s2", 117, 135, 0),
 ];
 
-/// Blocks whose look-up tables are not estimated within a quarter: logic that Yosys restructures,
-/// and carry chains so short that it makes tables of them.
-const FAR: [&str; 12] = [
-    "fifo_w12_d3",
-    "fifo_w33_d6",
-    "fifo_w72_d200",
-    "prefix_sum_n8_w1",
-    "prefix_sum_n11_w5_p",
-    "barrel_left_w16",
-    "barrel_right_w21",
-    "barrel_rotate_left_w32",
-    "crossbar_i3_o4_w10",
-    "true_dual_port_ram_w18_d512",
-    "axi_read_master_a32_b32_l1",
-    "axi_lite_registers_c3_s2",
-];
+/// Blocks whose look-up tables are not estimated within a quarter. Yosys builds wide shifters and
+/// multiplexers of tables of seven to nine inputs, half of which are wires; and it makes plain logic of
+/// carry chains so short.
+const FAR: [&str; 4] =
+    ["fifo_w33_d6", "prefix_sum_n8_w1", "barrel_right_signed_w100", "round_robin_arbiter_n6"];
 
 #[test]
 fn tables_are_within_a_quarter_of_what_yosys_reported_but_for_those_named() {

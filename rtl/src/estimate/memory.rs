@@ -36,6 +36,11 @@ pub fn add(memory: &Memory, estimate: &mut Estimate) {
         let tables =
             if depth <= 32 { width.div_ceil(14) } else { depth.div_ceil(64) * width.div_ceil(7) };
         estimate.lutram += 8 * tables * reads.max(1);
+        let blocks = depth.div_ceil(64);
+        if blocks > 1 {
+            // Blocks of 64 words are chosen among behind their outputs.
+            estimate.lut += reads.max(1) * width * blocks;
+        }
         return;
     }
     if memory.style == MemoryStyle::Ultra {
@@ -47,6 +52,13 @@ pub fn add(memory: &Memory, estimate: &mut Estimate) {
     let blocks = shapes
         .iter()
         .map(|(words, bits)| depth.div_ceil(u64::from(*words)) * width.div_ceil(u64::from(*bits)));
+    if memory.writes.len() > 1 {
+        // A read that meets a write at the other port is not defined on this device: synthesis keeps
+        // the word written and whether it is the one, and chooses behind the memory.
+        let clocked = memory.clocked_reads as u64;
+        estimate.ff += clocked * (width + 1);
+        estimate.lut += clocked * width;
+    }
     let copies = if memory.writes.len() > 1 { 1 } else { reads.max(1) };
     estimate.ramb18 += blocks.min().unwrap_or(0) * copies;
 }

@@ -4,7 +4,9 @@
 //! logic, flip-flops, DSP48E2, block RAM in units of RAMB18, UltraRAM. Speed is the longest path
 //! between registers and ports under the delays of [`Delays`]. Both know nothing of placement.
 
-mod logic;
+mod blast;
+mod cover;
+mod gates;
 mod memory;
 mod path;
 
@@ -47,10 +49,11 @@ pub struct Estimate {
 /// The design has no such module.
 pub fn estimate(design: &Design, top: &str, delays: &Delays) -> Result<Estimate, Error> {
     let netlist = lower(&Arc::clone(design.module(top)?));
+    let blasted = blast::blast(&netlist);
     let mut estimate = Estimate {
-        lut: logic::luts(&netlist),
+        lut: blasted.tables + cover::cover(&blasted).tables,
         lutram: 0,
-        ff: flip_flops(&netlist),
+        ff: blasted.flip_flops + read_registers(&netlist),
         dsp: netlist.nodes.iter().map(|node| multipliers(&netlist, node)).sum(),
         ramb18: 0,
         uram: 0,
@@ -62,10 +65,10 @@ pub fn estimate(design: &Design, top: &str, delays: &Delays) -> Result<Estimate,
     Ok(estimate)
 }
 
-/// Registers; the outputs of block RAM are inside it, those of look-up tables are not.
-fn flip_flops(netlist: &Netlist) -> u64 {
+/// Registers behind clocked reads: those of block RAM are inside it, those of look-up tables are not.
+fn read_registers(netlist: &Netlist) -> u64 {
     let bits = netlist.states.iter().map(|state| match &state.next {
-        Next::Node { .. } => u64::from(netlist.width(state.output)),
+        Next::Node { .. } => 0,
         Next::Read { memory, .. } if memory::is_distributed(&netlist.memories[*memory]) => {
             u64::from(netlist.width(state.output))
         }

@@ -1,0 +1,279 @@
+//! From words to bits: gates for logic, carry chains for sums and comparisons, and everything else
+//! as a border that bits enter and leave.
+
+use super::gates::{Bit, Gates};
+use crate::netlist::{Netlist, Next, Node, NodeId, Op};
+
+/// Inputs of one table.
+const TABLE_INPUTS: usize = 6;
+
+/// A netlist as gates.
+#[derive(Debug, Default)]
+pub struct Blasted {
+    /// The gates.
+    pub gates: Gates,
+    /// Bits that must exist as signals: ports, pins of registers, memories, multipliers and carry
+    /// cells.
+    pub roots: Vec<Bit>,
+    /// Tables of comparisons, beside those of the gates.
+    pub tables: u64,
+    /// Flip-flops of registers.
+    pub flip_flops: u64,
+    words: Vec<Vec<Bit>>,
+}
+
+/// Expands a netlist. Bits of registers that never leave 0 are found and left out.
+pub fn blast(netlist: &Netlist) -> Blasted {
+    let mut constant = vec![Vec::new(); netlist.nodes.len()];
+    loop {
+        let blasted = expand(netlist, &constant);
+        let mut found = false;
+        for state in &netlist.states {
+            let Next::Node { value, .. } = state.next else { continue };
+            let next = blasted.of(value);
+            let zeros: Vec<bool> = next.iter().map(|bit| *bit == Bit::ZERO).collect();
+            let known = &mut constant[state.output.index()];
+            // A constant feeds others, so that there can be more in the next round.
+            if zeros.contains(&true) && *known != zeros {
+                *known = zeros;
+                found = true;
+            }
+        }
+        if !found {
+            return blasted;
+        }
+    }
+}
+
+fn expand(netlist: &Netlist, constant: &[Vec<bool>]) -> Blasted {
+    let mut blasted = Blasted::default();
+    for (node, zeros) in netlist.nodes.iter().zip(constant) {
+        let mut word = blasted.word(netlist, node);
+        for (bit, _) in word.iter_mut().zip(zeros).filter(|(_, zero)| **zero) {
+            *bit = Bit::ZERO;
+        }
+        blasted.words.push(word);
+    }
+    for output in netlist.outputs.values() {
+        blasted.border(*output);
+    }
+    for state in &netlist.states {
+        match state.next {
+            Next::Node { value, data } => blasted.register(netlist, state.output, value, data),
+            Next::Read { address, enable, .. } => {
+                [address, enable].into_iter().for_each(|id| blasted.border(id));
+            }
+        }
+    }
+    for write in netlist.memories.iter().flat_map(|memory| &memory.writes) {
+        [write.address, write.data, write.enable].into_iter().for_each(|id| blasted.border(id));
+    }
+    blasted.roots.retain(|bit| !bit.is_constant());
+    blasted
+}
+
+impl Blasted {
+    fn of(&self, id: NodeId) -> Vec<Bit> {
+        self.words[id.index()].clone()
+    }
+
+    /// All bits of a node leave the logic.
+    fn border(&mut self, id: NodeId) {
+        self.roots.extend_from_slice(&self.words[id.index()]);
+    }
+
+    fn inputs(&mut self, width: u32) -> Vec<Bit> {
+        (0..width).map(|_| self.gates.input()).collect()
+    }
+
+    fn word(&mut self, netlist: &Netlist, node: &Node) -> Vec<Bit> {
+        let operands: Vec<Vec<Bit>> = node.operands.iter().map(|id| self.of(*id)).collect();
+        let gates = &mut self.gates;
+        let pairs = |a: &[Bit], b: &[Bit]| -> Vec<(Bit, Bit)> {
+            a.iter().copied().zip(b.iter().copied()).collect()
+        };
+        match (&node.op, &operands[..]) {
+            (Op::Constant(bits), _) => {
+                (0..node.width).map(|at| Bit::constant(bits.bit(at))).collect()
+            }
+            (Op::Not, [a]) => a.iter().map(|bit| !*bit).collect(),
+            (Op::And, [a, b]) => pairs(a, b).into_iter().map(|(a, b)| gates.and(a, b)).collect(),
+            (Op::Or, [a, b]) => pairs(a, b).into_iter().map(|(a, b)| gates.or(a, b)).collect(),
+            (Op::Xor, [a, b]) => pairs(a, b).into_iter().map(|(a, b)| gates.xor(a, b)).collect(),
+            (Op::Mux, [select, a, b]) => {
+                pairs(a, b).into_iter().map(|(a, b)| gates.mux(select[0], a, b)).collect()
+            }
+            (Op::Equal, [a, b]) => {
+                let differ: Vec<Bit> =
+                    pairs(a, b).into_iter().map(|(a, b)| gates.xor(a, b)).collect();
+                vec![!gates.tree(&differ, Gates::or, Bit::ZERO)]
+            }
+            (Op::All, [a]) => vec![gates.tree(a, Gates::and, Bit::ONE)],
+            (Op::Any, [a]) => vec![gates.tree(a, Gates::or, Bit::ZERO)],
+            (Op::Parity, [a]) => vec![gates.tree(a, Gates::xor, Bit::ZERO)],
+            (Op::Concat, parts) => parts.iter().rev().flatten().copied().collect(),
+            (Op::Slice(low), [a]) => a[*low as usize..][..node.width as usize].to_vec(),
+            (Op::ZeroExtend, [a]) => {
+                let mut a = a.clone();
+                a.resize(node.width as usize, Bit::ZERO);
+                a
+            }
+            (Op::SignExtend, [a]) => {
+                let mut a = a.clone();
+                let sign = a.last().copied().unwrap_or(Bit::ZERO);
+                a.resize(node.width as usize, sign);
+                a
+            }
+            (Op::Add, [a, b]) => self.sum(a, b, Bit::ZERO),
+            (Op::Subtract, [a, b]) => {
+                let b: Vec<Bit> = b.iter().map(|bit| !*bit).collect();
+                self.sum(a, &b, Bit::ONE)
+            }
+            (Op::Less, [a, b]) => vec![self.less(a, b)],
+            (Op::LessSigned, [a, b]) => {
+                // Both signs turned round, the order is that of numbers without sign.
+                let turned = |word: &[Bit]| {
+                    let mut word = word.to_vec();
+                    word.iter_mut().last().into_iter().for_each(|sign| *sign = !*sign);
+                    word
+                };
+                vec![self.less(&turned(a), &turned(b))]
+            }
+            (Op::ShiftLeft, [a, by]) => {
+                let reversed: Vec<Bit> = a.iter().rev().copied().collect();
+                let mut shifted = self.shift_right(&reversed, by, Bit::ZERO);
+                shifted.reverse();
+                shifted
+            }
+            (Op::ShiftRight, [a, by]) => self.shift_right(a, by, Bit::ZERO),
+            (Op::ShiftRightSigned, [a, by]) => {
+                let sign = a.last().copied().unwrap_or(Bit::ZERO);
+                self.shift_right(a, by, sign)
+            }
+            // Ports, registers, memories, multipliers: bits come from outside the logic.
+            _ => {
+                for id in &node.operands {
+                    self.border(*id);
+                }
+                let _ = netlist;
+                self.inputs(node.width)
+            }
+        }
+    }
+
+    /// A sum. Where both operands vary and a carry can arise there is a carry chain: per bit a table
+    /// for the half sum, and the first operand beside it. A single such bit is plain logic.
+    fn sum(&mut self, a: &[Bit], b: &[Bit], carry: Bit) -> Vec<Bit> {
+        // Where both operands are the same constant, the carry is that constant.
+        let known = |at: usize| (a[at].is_constant() && a[at] == b[at]).then(|| a[at]);
+        let mut carry = carry;
+        let mut word = Vec::with_capacity(a.len());
+        while word.len() < a.len() {
+            let at = word.len();
+            let half = self.gates.xor(a[at], b[at]);
+            let (both, either) = (self.gates.and(a[at], b[at]), self.gates.or(a[at], b[at]));
+            let next = self.gates.mux(carry, either, both);
+            let ends = at + 1 == a.len() || known(at + 1).is_some();
+            if carry.is_constant() && (next.is_constant() || ends) || known(at).is_some() {
+                word.push(self.gates.xor(half, carry));
+                carry = next;
+                continue;
+            }
+            let end = (at + 1..a.len()).find(|&at| known(at).is_some()).unwrap_or(a.len());
+            for (&a, &b) in a[at..end].iter().zip(&b[at..end]) {
+                let half = self.gates.xor(a, b);
+                self.roots.extend([half, a]);
+                word.push(self.gates.input());
+            }
+            carry = self.gates.input();
+        }
+        word
+    }
+
+    /// A comparison: a table where one holds all bits, else two per group of bits, which pass on or
+    /// decide, on a carry chain.
+    fn less(&mut self, a: &[Bit], b: &[Bit]) -> Bit {
+        let mut groups: Vec<(Bit, Bit, usize)> = Vec::new();
+        for (&a, &b) in a.iter().zip(b) {
+            let varying = [a, b].iter().filter(|bit| !bit.is_constant()).count();
+            let differs = self.gates.xor(a, b);
+            match groups.last_mut().filter(|group| group.2 + varying <= TABLE_INPUTS) {
+                Some((equal, less, inputs)) => {
+                    *less = self.gates.mux(differs, b, *less);
+                    *equal = self.gates.and(*equal, !differs);
+                    *inputs += varying;
+                }
+                None => {
+                    let less = self.gates.and(differs, b);
+                    groups.push((!differs, less, varying));
+                }
+            }
+        }
+        match groups[..] {
+            [] => Bit::ZERO,
+            [(_, less, _)] => less,
+            _ => {
+                // These tables are made before the mapper sees the logic: it neither shares them
+                // nor draws logic into them.
+                self.tables += 2 * groups.len() as u64;
+                self.roots.extend(a.iter().chain(b));
+                self.gates.input()
+            }
+        }
+    }
+
+    /// One layer of multiplexers per bit of the amount.
+    fn shift_right(&mut self, a: &[Bit], by: &[Bit], fill: Bit) -> Vec<Bit> {
+        let mut word = a.to_vec();
+        for (place, &select) in by.iter().enumerate() {
+            let distance = 1usize.checked_shl(place as u32).unwrap_or(usize::MAX);
+            let moved = |at: usize| {
+                at.checked_add(distance).and_then(|from| word.get(from)).copied().unwrap_or(fill)
+            };
+            let moved: Vec<Bit> = (0..word.len()).map(moved).collect();
+            word = word
+                .iter()
+                .zip(moved)
+                .map(|(&stays, moves)| self.gates.mux(select, moves, stays))
+                .collect();
+        }
+        word
+    }
+
+    /// The pins of a register: what its description gives, enable and reset apart.
+    fn register(&mut self, netlist: &Netlist, output: NodeId, value: NodeId, data: NodeId) {
+        let (mut at, mut data) = (value, data);
+        while at != data {
+            let node = netlist.node(at);
+            let (Op::Mux, [select, one, zero]) = (&node.op, &node.operands[..]) else { break };
+            self.border(*select);
+            at = if netlist.literal(*one).is_some() { *zero } else { *one };
+        }
+        if at != data {
+            data = at;
+        }
+        // What one bit gates goes through the reset pin.
+        let node = netlist.node(data);
+        if let (Op::Mux, [select, one, zero]) = (&node.op, &node.operands[..]) {
+            let gated = [(zero, one), (one, zero)];
+            let value = gated.iter().find(|(other, _)| netlist.literal(**other).is_some());
+            if let Some((_, value)) = value {
+                self.border(*select);
+                data = **value;
+            }
+        }
+        for (next, held) in self.of(data).into_iter().zip(self.of(output)) {
+            if held.is_constant() {
+                continue;
+            }
+            self.flip_flops += 1;
+            match self.gates.as_mux(next) {
+                // What one bit holds goes through the enable.
+                Some((select, one, zero)) if one == held || zero == held => {
+                    self.roots.extend([select, if one == held { zero } else { one }]);
+                }
+                _ => self.roots.push(next),
+            }
+        }
+    }
+}
