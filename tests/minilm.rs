@@ -48,6 +48,8 @@ fn is_exact(json: &Value, outputs: f64) {
     assert_eq!(number(json, "/checks/beyond_bound"), 0.0);
     assert_eq!(number(json, "/checks/other_survivors"), 0.0);
     assert_eq!(number(json, "/checks/unbounded"), 0.0);
+    assert_eq!(number(json, "/checks/other_decisions"), 0.0);
+    assert_eq!(number(json, "/checks/beyond_half"), 0.0);
 }
 
 #[test]
@@ -82,9 +84,37 @@ fn passages_pass_every_check_under_pruning() {
     let kept = number(&json, "/fidelity/tokens_kept") / number(&json, "/fidelity/tokens");
     // The last of five pruned layers keeps 1/4.
     assert!((kept - 0.25).abs() < 0.01, "{kept}");
-    is_exact(&json, number(&json, "/checks/outputs"));
+    // 1,358 tokens in one layer, then shares of 3/4 to 1/4, rounded per window; 12 heads in two
+    // layers, then shares of 0.85 to 0.55, which have the means 0.5 and 0.7.
+    let heads_of_tokens = [(1358, 12), (1018, 12), (848, 10), (678, 9), (508, 7), (338, 6)];
+    let outputs: u32 = heads_of_tokens.iter().map(|(tokens, heads)| tokens * heads * 32).sum();
+    is_exact(&json, f64::from(outputs));
+    // Every pass reads MSBs first, so the paper's bound was looked at for each.
+    assert_eq!(number(&json, "/checks/halved"), number(&json, "/progressive/passes"));
     assert!(number(&json, "/progressive/flat") > 0.0);
     assert!(number(&json, "/checks/layers/5/pruning/cosine") < 1.0);
+}
+
+/// Sixty sentences and three passages as traces, every record of which goes through the machine.
+#[test]
+fn all_texts_pass_every_check_as_traces() {
+    let Some(model) = model() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for (name, texts, least) in [("sentences.txt", 60, 60), ("passages.txt", 3, 3 * 256)] {
+        let file = text(name);
+        assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), texts);
+        let extract = ["trace", "extract", "--model", &model, "--text", &file, "--per-line"];
+        attelier(folder.path(), &[&extract[..], &["-o", "trace.jsonl.gz"]].concat()).code(0);
+        let args = ["run", "spatten", "trace.jsonl.gz", "--check", "--json", "out.json"];
+        attelier(folder.path(), &args).code(0);
+        let read = fs::read(folder.path().join("out.json")).unwrap();
+        let json: Value = serde_json::from_slice(&read).unwrap();
+        let shown = stdout(&attelier(folder.path(), &["trace", "show", "trace.jsonl.gz"]).code(0));
+        // A token gives 6 layers of 12 heads of 32 outputs.
+        let tokens = number(&json, "/checks/outputs") / (6.0 * 384.0);
+        assert!(tokens.fract() == 0.0 && tokens >= f64::from(least), "{tokens} tokens: {shown}");
+        is_exact(&json, tokens * 6.0 * 384.0);
+    }
 }
 
 /// The same attention as a trace: nothing feeds back, so only the first layer is the same.

@@ -318,7 +318,7 @@ fn text(study: &Study) -> String {
         ("tokens kept", Right),
         ("cycles", Right),
         ("DRAM bytes", Right),
-        ("passes reading LSBs", Right),
+        ("flat passes", Right),
     ];
     let cosine = |cosine: Option<f64>| cosine.map_or("-".to_owned(), |c| format!("{c:.5}"));
     let rows = study.rows.iter().map(|row| {

@@ -10,7 +10,7 @@
 mod compare;
 mod random;
 mod select;
-mod spatten;
+pub mod spatten;
 
 use attelier_rtl::{
     Design, Error,

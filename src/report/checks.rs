@@ -18,6 +18,12 @@ pub struct Checks {
     pub mismatches: Option<u64>,
     /// Tokens and heads that survive here, but not by the reference kernels, or the reverse.
     pub other_survivors: Option<u64>,
+    /// Passes that read LSBs, or keep values, where the reference kernels do not, or the reverse.
+    pub other_decisions: Option<u64>,
+    /// Passes whose probabilities were moved by missing LSBs farther than the paper's bound.
+    pub beyond_half: Option<u64>,
+    /// Passes for which that was looked at.
+    pub halved: Option<u64>,
     /// Outputs farther from exact attention of the stored operands than the stated bound.
     pub beyond_bound: Option<u64>,
     /// Outputs of passes whose scores are too large for a bound.
@@ -37,7 +43,7 @@ pub struct LayerRow {
     pub datapath: ErrorRow,
     /// Against exact attention of the original operands, same decisions: with quantisation.
     pub numerical: ErrorRow,
-    /// Against the dense model: with pruning.
+    /// Outputs of surviving tokens against the dense model: with pruning; pruned heads give 0.
     pub pruning: Option<ErrorRow>,
 }
 
@@ -95,6 +101,9 @@ impl Checks {
             max_abs_error: checked.then(|| values.layers.iter().fold(0.0, largest)),
             mismatches: Some(values.comparison.mismatches + values.comparison.other_keys),
             other_survivors: checked.then(|| sum(|check| check.other_survivors)),
+            other_decisions: checked.then(|| sum(|check| check.other_decisions)),
+            beyond_half: checked.then(|| sum(|check| check.beyond_half)),
+            halved: checked.then(|| sum(|check| check.halved)),
             beyond_bound: checked.then(|| sum(|check| check.beyond_bound)),
             unbounded: checked.then(|| sum(|check| check.unbounded)),
             layers: values.layers.iter().enumerate().map(row).collect(),
@@ -104,6 +113,15 @@ impl Checks {
     /// Whether nothing is wrong, as far as was looked.
     pub fn passed(&self) -> bool {
         let none = |count: Option<u64>| count.unwrap_or(0) == 0;
-        none(self.mismatches) && none(self.beyond_bound) && none(self.other_survivors)
+        [
+            self.mismatches,
+            self.beyond_bound,
+            self.unbounded,
+            self.other_survivors,
+            self.other_decisions,
+            self.beyond_half,
+        ]
+        .into_iter()
+        .all(none)
     }
 }

@@ -187,10 +187,15 @@ impl Report {
             let _ = writeln!(
                 text,
                 "  {} outputs beyond the stated error bound, {} of scores too large for one\n  {} \
-                 surviving tokens and heads differ from those of the reference kernels",
+                 surviving tokens and heads, {} verdicts and selections differ from those of the \
+                 reference kernels\n  {} of {} passes moved by missing LSBs farther than the paper's \
+                 bound",
                 grouped(beyond),
                 grouped(unbounded),
                 grouped(checks.other_survivors.unwrap_or(0)),
+                grouped(checks.other_decisions.unwrap_or(0)),
+                grouped(checks.beyond_half.unwrap_or(0)),
+                grouped(checks.halved.unwrap_or(0)),
             );
         }
         if !checks.layers.is_empty() {

@@ -5,7 +5,7 @@
 
 mod source;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use attelier_sim::designs::spatten::Comparison;
 use attelier_sim::designs::spatten::functional::{Deviation, LayerCheck};
 use attelier_sim::kernel::run::Mode;
@@ -124,6 +124,17 @@ fn cosine(a: &Array1<f32>, b: &Array1<f32>) -> f64 {
     deviation.cosine()
 }
 
+/// Refuses results that cannot be compared.
+fn finite<'a>(what: &str, values: impl IntoIterator<Item = &'a f32>) -> Result<()> {
+    if values.into_iter().all(|value| value.is_finite()) {
+        return Ok(());
+    }
+    bail!(
+        "the last {what} of the model hold infinity or NaN: expected finite numbers, so either its \
+         weights are damaged or it does not fit 32-bit floats"
+    )
+}
+
 /// Runs every text of an encoder. `tick` is called after each.
 ///
 /// # Errors
@@ -140,6 +151,7 @@ pub fn encode(
         let expected = model.encode(Input::Tokens(tokens), &mut dense)?;
         run.compare_with(outputs(dense.take_recorded()));
         let found = model.encode(Input::Tokens(tokens), run.as_attention())?;
+        finite("states", expected.states.iter().chain(&found.states))?;
         gathering.inputs += 1;
         gathering.tokens += tokens.len() as u64;
         gathering.kept += found.kept.len() as u64;
@@ -193,6 +205,7 @@ fn decode_one(
         gathering.inputs += 1;
         gathering.tokens += 1;
         gathering.kept += 1;
+        finite("scores", expected.iter().chain(&found))?;
         gathering.states(found.view(), expected.view());
         token = largest(expected.view())?;
         let same = largest(found.view())? == token;

@@ -57,6 +57,8 @@ pub enum Source {
         layers: usize,
         /// Inputs and decode steps.
         inputs: u64,
+        /// Inputs that are prompts of decoders, which the machine does not compute.
+        prompts: u64,
     },
 }
 
@@ -99,13 +101,26 @@ impl Source {
         let name = reader.header().name.clone();
         // The whole file is read once for its layers, which also finds what is wrong with it
         // before anything is computed.
-        let (mut layers, mut inputs) = (0, 0);
+        let (mut layers, mut inputs, mut prompts) = (0, 0, 0);
+        let mut last_prompt = None;
         for record in reader {
             let request = record?.request;
             layers = layers.max(request.layer as usize + 1);
             inputs = u64::from(request.iteration) + 1;
+            let is_prompt = request.causal && request.queries > 1;
+            if is_prompt && last_prompt != Some(request.iteration) {
+                last_prompt = Some(request.iteration);
+                prompts += 1;
+            }
         }
-        Ok(Some(Source::Trace { name, file: path.to_owned(), layers, inputs }))
+        if prompts == inputs {
+            bail!(
+                "{}: all {inputs} inputs are prompts of a decoder, which the machine does not compute: \
+                 expected decode steps too, as `attelier trace extract --steps 8` writes them",
+                path.display()
+            );
+        }
+        Ok(Some(Source::Trace { name, file: path.to_owned(), layers, inputs, prompts }))
     }
 
     fn model(folder: &Path, args: &TextArgs) -> Result<Source> {
@@ -127,7 +142,9 @@ impl Source {
             windows.extend(tokenizer.windows(text, steps)?);
         }
         if windows.is_empty() {
-            bail!("the tokenizer finds no token in the text");
+            let file =
+                args.text.as_ref().map_or("sentences".into(), |file| file.display().to_string());
+            bail!("{file}: the tokenizer finds no token in the text");
         }
         let name = format!("{}/{of}", stem(folder));
         Ok(Source::Model { name, model: Box::new(model), texts: windows, steps })
@@ -147,7 +164,11 @@ impl Source {
             Source::Model { model, texts, .. } => {
                 (model.family(), format!("{} texts of a model folder", texts.len()))
             }
-            Source::Trace { .. } => ("unknown", "operands of a trace".to_owned()),
+            Source::Trace { prompts: 0, .. } => ("unknown", "operands of a trace".to_owned()),
+            Source::Trace { prompts, .. } => {
+                let of = "operands of a trace without its prompts of decoders";
+                ("unknown", format!("{of}, {prompts} in number"))
+            }
         };
         Workload {
             name: self.name().to_owned(),

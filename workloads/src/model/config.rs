@@ -97,9 +97,10 @@ impl Config {
 
     /// An activation, or another one where it is absent.
     pub fn activation_or(&self, field: &str, absent: &str) -> Result<Activation, ModelError> {
-        let name = self.get(field).and_then(Value::as_str).unwrap_or(absent);
-        Activation::named(name)
-            .ok_or_else(|| self.error(field, &name.into(), format!("one of {}", Activation::NAMES)))
+        let absent = Value::from(absent);
+        let value = self.get(field).unwrap_or(&absent);
+        let known = value.as_str().and_then(Activation::named);
+        known.ok_or_else(|| self.error(field, value, format!("one of {}", Activation::NAMES)))
     }
 
     /// Refuses a value other than the one that this reader can run; absent stands for that one.
@@ -183,6 +184,10 @@ mod tests {
             config.activation_or("act", "gelu"),
             "c.json: `act` is \"softmax\": expected one of gelu, gelu_new, gelu_pytorch_tanh, \
              relu, silu",
+        );
+        check(
+            config.activation_or("kind", "gelu"),
+            "c.json: `kind` is 1: expected one of gelu, gelu_new, gelu_pytorch_tanh, relu, silu",
         );
         check(
             config.only("kind", "absolute"),

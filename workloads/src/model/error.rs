@@ -60,6 +60,29 @@ pub enum ModelError {
         /// A tensor that is there and has a similar name.
         near: Option<String>,
     },
+    /// A tensor with infinity or NaN in it.
+    #[error("{file}: tensor `{tensor}` holds {found} at element {at}: expected finite numbers")]
+    NotFinite {
+        /// The file.
+        file: String,
+        /// Its name.
+        tensor: String,
+        /// Position in row-major order.
+        at: usize,
+        /// What is there.
+        found: f32,
+    },
+    /// A layer that the configuration does not know.
+    #[error(
+        "{file}: tensor `{tensor}` belongs to a layer beyond those of the configuration: expected a \
+         file of as many layers"
+    )]
+    ForgottenLayer {
+        /// The file.
+        file: String,
+        /// Its name.
+        tensor: String,
+    },
     /// A tensor whose shape contradicts the configuration.
     #[error("{file}: tensor `{tensor}` has shape {found:?}: expected {expected:?}")]
     Shape {
@@ -84,8 +107,8 @@ pub enum ModelError {
     },
     /// A tokenizer that can produce tokens for which the model has no embedding.
     #[error(
-        "{file}: the tokenizer has {tokens} tokens: expected at most {rows}, \
-         the rows of the model's embedding; both files must belong to one model"
+        "{file}: the tokenizer has {tokens} tokens: expected {rows}, the rows of the model's \
+         embedding, or a little less; both files must belong to one model"
     )]
     Vocabulary {
         /// The tokenizer's file.

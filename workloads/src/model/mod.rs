@@ -192,7 +192,11 @@ impl Model {
         let known = names().collect::<Vec<_>>().join(", ");
         let family = config.text("model_type", &format!("one of {known}"))?;
         match FAMILIES.iter().find(|(name, _)| *name == family) {
-            Some((_, load)) => load(&config, &mut tensors),
+            Some((_, load)) => {
+                let model = load(&config, &mut tensors)?;
+                tensors.all_layers_read()?;
+                Ok(model)
+            }
             None => Err(ModelError::Architecture {
                 file: config.file().to_owned(),
                 found: family.to_owned(),

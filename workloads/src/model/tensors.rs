@@ -4,10 +4,12 @@
 //! before anything is read, so memory never exceeds what the file really holds.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{Read, Seek, SeekFrom};
 
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::ModelError;
 use crate::suggest::nearest;
@@ -32,6 +34,7 @@ struct File {
 struct Entry {
     file: usize,
     info: TensorInfo,
+    read: bool,
 }
 
 /// The tensors of a model by name.
@@ -67,7 +70,7 @@ impl Tensors {
         let (metadata, data) = header(name, &mut source)?;
         for tensor in metadata.offset_keys() {
             let Some(info) = metadata.info(&tensor) else { continue };
-            let entry = Entry { file: self.files.len(), info: info.clone() };
+            let entry = Entry { file: self.files.len(), info: info.clone(), read: false };
             if let Some(earlier) = self.entries.insert(tensor.clone(), entry) {
                 let other = self.files.get(earlier.file).map_or(name, |file| file.name.as_str());
                 let reason = format!("tensor `{tensor}` is in {other} too");
@@ -98,9 +101,10 @@ impl Tensors {
     /// # Errors
     /// A tensor that is missing, has another shape or does not hold floats, or a failed read.
     pub fn read(&mut self, tensor: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
-        let Some(Entry { file, info }) = self.entries.get(tensor) else {
+        let Some(Entry { file, info, read }) = self.entries.get_mut(tensor) else {
             return Err(self.missing(tensor));
         };
+        *read = true;
         let file = &mut self.files[*file];
         if info.shape != shape {
             return Err(ModelError::Shape {
@@ -129,7 +133,39 @@ impl Tensors {
         outcome
             .and_then(|_| file.source.read_exact(&mut bytes))
             .map_err(|source| io_error(&file.name, source))?;
-        Ok(widen(&bytes))
+        let values = widen(&bytes);
+        match values.iter().position(|value| !value.is_finite()) {
+            Some(at) => Err(ModelError::NotFinite {
+                file: file.name.clone(),
+                tensor: tensor.to_owned(),
+                at,
+                found: values[at],
+            }),
+            None => Ok(values),
+        }
+    }
+
+    /// Refuses layers that nobody read: the configuration speaks of fewer.
+    ///
+    /// # Errors
+    /// A tensor that was not read, although that of another layer was.
+    pub(super) fn all_layers_read(&self) -> Result<(), ModelError> {
+        let first = |name: &str| {
+            let parts = name.split('.');
+            let zero = |part: &str| if part.parse::<u32>().is_ok() { "0" } else { part }.to_owned();
+            parts.map(zero).collect::<Vec<_>>().join(".")
+        };
+        let forgotten = self.entries.iter().find(|(name, entry)| {
+            let other = first(name);
+            !entry.read && other != **name && self.entries.get(&other).is_some_and(|e| e.read)
+        });
+        match forgotten {
+            Some((name, entry)) => Err(ModelError::ForgottenLayer {
+                file: self.files.get(entry.file).map_or(&self.name, |file| &file.name).clone(),
+                tensor: name.clone(),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// The error about a tensor that is not there.
@@ -167,6 +203,11 @@ fn header(name: &str, source: &mut impl Source) -> Result<(Metadata, u64), Model
     }
     let mut text = Vec::new();
     source.take(header).read_to_end(&mut text).map_err(io)?;
+    let names: Names = serde_json::from_slice(&text)
+        .map_err(|error| format_error(name, format!("its header is damaged: {error}")))?;
+    if let Some(twice) = names.twice() {
+        return Err(format_error(name, format!("its header describes `{twice}` twice")));
+    }
     let metadata: Metadata = serde_json::from_slice(&text)
         .map_err(|error| format_error(name, format!("its header is damaged: {error}")))?;
     let data = PREFIX + header;
@@ -176,6 +217,41 @@ fn header(name: &str, source: &mut impl Source) -> Result<(Metadata, u64), Model
         return Err(format_error(name, format!("{reason}; copy or download it again")));
     }
     Ok((metadata, data))
+}
+
+/// The keys of a JSON object, in order and as often as they come; a map would keep the last.
+struct Names(Vec<String>);
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keys;
+
+        impl<'de> Visitor<'de> for Keys {
+            type Value = Names;
+
+            fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+                to.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
+                let mut names = Vec::new();
+                while let Some((name, IgnoredAny)) = map.next_entry()? {
+                    names.push(name);
+                }
+                Ok(Names(names))
+            }
+        }
+
+        deserializer.deserialize_map(Keys)
+    }
+}
+
+impl Names {
+    /// A name that comes twice.
+    fn twice(mut self) -> Option<String> {
+        self.0.sort_unstable();
+        self.0.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].clone())
+    }
 }
 
 fn format_error(name: &str, reason: String) -> ModelError {
@@ -239,6 +315,23 @@ mod tests {
         );
     }
 
+    #[test]
+    fn numbers_that_are_none_and_layers_that_nobody_asked_for_are_named() {
+        let error = pair("BF16", &[0, 0, 0xc0, 0x7f]).read("a.b", &[2]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "m.safetensors: tensor `a.b` holds NaN at element 1: expected finite numbers"
+        );
+        let header = r#"{"h.0.w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},
+            "h.1.w":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#;
+        let mut tensors = open(file(header, &[0; 8])).unwrap();
+        tensors.read("h.0.w", &[1]).unwrap();
+        let error = tensors.all_layers_read().unwrap_err().to_string();
+        assert!(error.contains("`h.1.w` belongs to a layer beyond those"), "{error}");
+        tensors.read("h.1.w", &[1]).unwrap();
+        tensors.all_layers_read().unwrap();
+    }
+
     #[track_caller]
     fn refused(bytes: Vec<u8>, part: &str) {
         let error = open(bytes).err().expect("the file is damaged");
@@ -266,6 +359,9 @@ mod tests {
         let whole = r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
         refused(file(whole, &[0; 3]), "copy or download it again");
         refused(file(whole, &[0; 5]), "copy or download it again");
+        let twice = r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},
+            "a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+        refused(file(twice, &[0; 4]), "describes `a` twice");
         let gap = r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#;
         refused(file(gap, &[0; 8]), "header is damaged");
         let wrong = r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}"#;

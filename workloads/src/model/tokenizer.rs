@@ -1,6 +1,12 @@
 //! From text to tokens, in windows that fit a model.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use super::{Model, ModelError};
+
+/// Rows of an embedding that no token needs: padding to a multiple of a power of two, in released
+/// models at most 943.
+const MOST_PADDING: usize = 1024;
 
 /// The tokenizer of one model.
 pub struct Tokenizer {
@@ -26,17 +32,33 @@ impl Tokenizer {
         };
         let rows = model.vocabulary()?;
         // The library panics on some damaged files instead of refusing them.
-        let mut inner = std::panic::catch_unwind(|| tokenizers::Tokenizer::from_bytes(json))
+        let mut inner = catch_unwind(|| tokenizers::Tokenizer::from_bytes(json))
             .unwrap_or_else(|_| Err("its library cannot read it".into()))
             .map_err(format)?;
         inner.with_padding(None).with_truncation(None).map_err(format)?;
         // Numbers may have gaps, so the largest one counts.
         let last = inner.get_vocab(true).into_values().max();
         let tokens = last.map_or(0, |last| last as usize + 1);
-        if tokens > rows {
+        if tokens > rows || rows - tokens > MOST_PADDING {
             return Err(ModelError::Vocabulary { file: file.to_owned(), tokens, rows });
         }
-        Ok(Tokenizer { inner, positions: model.shape().positions })
+        let tokenizer = Tokenizer { inner, positions: model.shape().positions };
+        let probe = tokenizer.encode("a").map_err(|error| ModelError::Format {
+            file: file.to_owned(),
+            expected: "a tokenizer",
+            reason: error.to_string(),
+        })?;
+        if let Some(start) = tokenizer.inner.token_to_id("[CLS]")
+            && model.family() == "bert"
+            && probe.first() != Some(&start)
+        {
+            return Err(ModelError::Format {
+                file: file.to_owned(),
+                expected: "the tokenizer of a BERT model",
+                reason: "it puts no `[CLS]` before a text".to_owned(),
+            });
+        }
+        Ok(tokenizer)
     }
 
     /// Tokens of a text, with the special ones that the model expects around them.
@@ -64,7 +86,10 @@ impl Tokenizer {
 
     /// Tokens, and for each whether the tokenizer added it to the text.
     fn split(&self, text: &str) -> Result<(Vec<u32>, Vec<bool>), ModelError> {
-        let encoding = self.inner.encode_fast(text, true).map_err(|error| ModelError::Input {
+        // As in reading: damage that was not found there makes the library panic here.
+        let encode = AssertUnwindSafe(|| self.inner.encode_fast(text, true));
+        let encoded = catch_unwind(encode).unwrap_or_else(|_| Err("its file is damaged".into()));
+        let encoding = encoded.map_err(|error| ModelError::Input {
             what: "the text",
             found: format!("refused by the tokenizer ({error})"),
             expected: "text in the tokenizer's alphabet".to_owned(),

@@ -161,6 +161,17 @@ pub enum ValueError {
         /// Queries.
         queries: usize,
     },
+    /// Operands that are no numbers.
+    #[error(
+        "layer {layer}: the {operand} hold infinity or NaN; expected finite numbers, so either the \
+         weights are damaged or the model does not fit 32-bit floats"
+    )]
+    NotFinite {
+        /// Layer.
+        layer: usize,
+        /// Queries, keys or values.
+        operand: &'static str,
+    },
     /// Operands that do not continue what came before.
     #[error("layer {layer}: {found}; expected {expected}")]
     Order {

@@ -6,10 +6,10 @@ use super::head::PassResult;
 
 /// Scores, times the softmax scale, up to which the bound of the probabilities is stated: beyond
 /// 512 ln 2 = 355 the exponent saturates.
-const BOUNDED_SCORE: f64 = 350.0;
+pub(super) const BOUNDED_SCORE: f64 = 350.0;
 
 /// Largest error of a probability in proportion to itself: that of the softmax before it is rounded.
-const RELATIVE: f64 = 1.0 / 4096.0;
+pub(super) const RELATIVE: f64 = 1.0 / 4096.0;
 
 /// Differences between numbers and what they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -29,7 +29,8 @@ impl Deviation {
     pub fn add(&mut self, value: f64, reference: f64) {
         let error = value - reference;
         self.count += 1;
-        self.max_abs = self.max_abs.max(error.abs());
+        // `max` would drop what is no number.
+        self.max_abs = if error.is_nan() { f64::NAN } else { self.max_abs.max(error.abs()) };
         self.square_error += error * error;
         self.square += value * value;
         self.square_reference += reference * reference;
@@ -41,10 +42,14 @@ impl Deviation {
         if self.count == 0 { 0.0 } else { (self.square_error / self.count as f64).sqrt() }
     }
 
-    /// Cosine of the angle between all numbers and all references; 1 if one of them is all 0.
+    /// Cosine of the angle between all numbers and all references: 1 if both are all 0, 0 if only one
+    /// is, and no number if one of them holds none.
     pub fn cosine(&self) -> f64 {
-        let norms = (self.square * self.square_reference).sqrt();
-        if norms > 0.0 { self.product / norms } else { 1.0 }
+        match (self.square == 0.0, self.square_reference == 0.0) {
+            (true, true) => 1.0,
+            (true, false) | (false, true) => 0.0,
+            (false, false) => self.product / (self.square * self.square_reference).sqrt(),
+        }
     }
 }
 
@@ -63,7 +68,14 @@ pub struct LayerCheck {
     pub numerical: Deviation,
     /// Tokens and heads that survive this layer, but not by the reference kernels, or the reverse.
     pub other_survivors: u64,
-    /// Outputs against the dense model: everything.
+    /// Passes that read LSBs, or keep values, where the reference kernels do not, or the reverse.
+    pub other_decisions: u64,
+    /// Passes whose probabilities moved, when the LSBs were left away, by more than section III-D of
+    /// the paper allows: half the range of the errors of the scores.
+    pub beyond_half: u64,
+    /// Passes for which that was looked at.
+    pub halved: u64,
+    /// Outputs of the surviving tokens against the dense model: everything. Pruned heads give 0.
     pub pruning: Deviation,
 }
 
@@ -127,11 +139,11 @@ impl LayerCheck {
                     (half * last + p * RELATIVE) * stored.values[key as usize * dim + at].abs()
                 })
                 .sum();
-            if largest > BOUNDED_SCORE {
-                self.unbounded += 1;
-            } else if (value - expected).abs() > 0.5 * step + of_probabilities + 1e-12 {
-                self.beyond_bound += 1;
-            }
+            let within = (value - expected).abs() <= 0.5 * step + of_probabilities + 1e-12;
+            // Comparisons are the right way round for numbers that are none.
+            let bounded = largest <= BOUNDED_SCORE;
+            self.unbounded += u64::from(!bounded);
+            self.beyond_bound += u64::from(bounded && !within);
         }
         for (&word, expected) in pass.output.iter().zip(exact(original, &pass.kept).0) {
             self.numerical.add(f64::from(word) * step, expected);
@@ -152,6 +164,13 @@ mod tests {
         assert_eq!(deviation.rms(), 8f64.sqrt());
         assert_eq!(deviation.cosine(), 9.0 / 15.0);
         assert_eq!(Deviation::default().cosine(), 1.0);
+        let one = |value, reference| {
+            let mut deviation = Deviation::default();
+            deviation.add(value, reference);
+            deviation
+        };
+        assert_eq!(one(0.0, 2.0).cosine(), 0.0);
+        assert!(one(f64::NAN, 1.0).cosine().is_nan() && one(f64::NAN, 1.0).max_abs.is_nan());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use attelier_workloads::request::{Phase, Request};
 use ndarray::Array2;
 
 use super::check::{LayerCheck, RealHead};
+use super::decided::Decided;
 use super::head::{HeadWords, PassResult, Rules, at_positions, largest, passes};
 use super::recording::{Cache, HeadRecord, Recording};
 use super::witness::Witness;
@@ -140,6 +141,7 @@ impl<'a> Functional<'a> {
             self.begin(operands, phase);
         }
         self.expect(operands)?;
+        finite(operands)?;
         let keys = self.keys(operands, phase);
         let context = self.tokens.len();
         let alive = self.alive.clone();
@@ -156,12 +158,24 @@ impl<'a> Functional<'a> {
             let inputs: Vec<(HeadWords, Rules)> =
                 heads.iter().map(|head| (head.words.clone(), head.rules)).collect();
             let results = passes(self.params, &inputs, operands.head_dim);
+            if let Some(checks) = &mut self.checks {
+                let quantisers: Vec<_> = heads.iter().map(|head| head.quantisers).collect();
+                let decided = Decided {
+                    inputs: &inputs,
+                    quantisers: &quantisers,
+                    scale: f64::from(operands.scale),
+                    head_dim: operands.head_dim,
+                    word_bits: self.params.datapath_bits,
+                };
+                decided.check(&results, &mut checks[operands.layer]);
+            }
             for (head, passes) in heads.into_iter().zip(results) {
                 self.check(operands, &head, &keys, &passes);
                 self.finish_head(operands, head, rank, (phase, context), &passes, &mut outputs);
                 rank += 1;
             }
         }
+        self.check_pruned_heads(operands, &alive);
         let kept = self.select(operands, phase, &keys);
         Ok(Attended { output: outputs, kept })
     }
@@ -400,6 +414,22 @@ impl<'a> Functional<'a> {
         }
     }
 
+    /// Heads that were pruned give the next layer nothing.
+    fn check_pruned_heads(&mut self, operands: &Projected<'_>, alive: &[usize]) {
+        let (Some(checks), Some(dense)) = (&mut self.checks, self.dense.get(operands.layer)) else {
+            return;
+        };
+        let dim = operands.head_dim;
+        for number in (0..operands.heads).filter(|number| !alive.contains(number)) {
+            for query in 0..operands.queries() {
+                let row = dense_row(dense, operands, query);
+                for at in number * dim..(number + 1) * dim {
+                    checks[operands.layer].pruning.add(0.0, f64::from(dense[[row, at]]));
+                }
+            }
+        }
+    }
+
     /// Compares a head with its references.
     fn check(
         &mut self,
@@ -444,16 +474,27 @@ impl<'a> Functional<'a> {
             };
             check.add(pass, value_step, word_bits, &stored, &original);
             let Some(dense) = self.dense.get(operands.layer) else { continue };
-            let first_query = operands.keys() - operands.queries();
-            let row = match dense.nrows() {
-                1 => 0,
-                _ => operands.positions[first_query + query],
-            };
+            let row = dense_row(dense, operands, query);
             for (at, &word) in pass.output.iter().enumerate() {
                 let expected = f64::from(dense[[row, head.number * dim + at]]);
                 check.pruning.add(f64::from(word) * value_step, expected);
             }
         }
+    }
+}
+
+/// The row of a dense output that belongs to a query; a decode step has only one.
+fn dense_row(dense: &Array2<f32>, operands: &Projected<'_>, query: usize) -> usize {
+    let first_query = operands.keys() - operands.queries();
+    if dense.nrows() == 1 { 0 } else { operands.positions[first_query + query] }
+}
+
+/// Refuses operands that no arithmetic can compare.
+fn finite(operands: &Projected<'_>) -> Result<(), ValueError> {
+    let named = [("queries", &operands.q), ("keys", &operands.k), ("values", &operands.v)];
+    match named.iter().find(|(_, values)| values.iter().any(|value| !value.is_finite())) {
+        Some((operand, _)) => Err(ValueError::NotFinite { layer: operands.layer, operand }),
+        None => Ok(()),
     }
 }
 

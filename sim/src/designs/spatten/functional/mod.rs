@@ -11,6 +11,7 @@
 //! over all generated tokens; every generated token starts again from all keys and heads.
 
 mod check;
+mod decided;
 mod engine;
 mod head;
 mod recording;
