@@ -150,7 +150,7 @@ fn readme(
     let doc: Vec<&str> = module.doc.iter().map(String::as_str).collect();
     let mut text = format!(
         "# {top}\n\n{}\n\nParameters: {}. Made by `{}`.\n\n| file | what |\n|---|---|\n| `{FILE_LIST}` \
-         | the {} Verilog files, each after those it instantiates, `{top}.v` last |\n| `{top}.core` | \
+         | Verilog files ({}), each after those it instantiates, `{top}.v` last |\n| `{top}.core` | \
          FuseSoC core with the targets `sim`, `lint` and `synth` |\n",
         doc.join("\n"),
         about.parameters,

@@ -1,8 +1,18 @@
 //! From words to bits: gates for logic, carry chains for sums and comparisons, and everything else
 //! as a border that bits enter and leave.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::gates::{Bit, Gates};
 use crate::netlist::{Netlist, Next, Node, NodeId, Op};
+
+/// A bit that shows what another was an edge before, when it is enabled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Delay {
+    output: Bit,
+    enables: (Vec<NodeId>, Bit),
+    data: Bit,
+}
 
 /// Inputs of one table.
 const TABLE_INPUTS: usize = 6;
@@ -19,6 +29,8 @@ pub struct Blasted {
     pub tables: u64,
     /// Flip-flops of registers.
     pub flip_flops: u64,
+    /// Bits of registers without reset: output, enable and next value.
+    delays: Vec<Delay>,
     words: Vec<Vec<Bit>>,
 }
 
@@ -72,7 +84,40 @@ fn expand(netlist: &Netlist, constant: &[Vec<bool>]) -> Blasted {
     blasted
 }
 
+/// Shortest chain that becomes a shift register, and the longest that one table holds.
+const SHORTEST_SHIFT: u64 = 3;
+const LONGEST_SHIFT: u64 = 32;
+
 impl Blasted {
+    /// Flip-flops in chains that only pass bits on, and the tables that such chains take instead
+    /// (SRL16E and SRLC32E, UG574).
+    pub fn shift_registers(&self) -> (u64, u64) {
+        let mut readers: BTreeMap<usize, u32> = BTreeMap::new();
+        let operands = self.gates.all().iter().flatten().flatten();
+        for bit in operands.chain(&self.roots) {
+            *readers.entry(bit.gate()).or_default() += 1;
+        }
+        let by_output: BTreeMap<Bit, &Delay> =
+            self.delays.iter().map(|delay| (delay.output, delay)).collect();
+        // The bit before, if nobody else reads it.
+        let before = |delay: &Delay| {
+            let earlier = by_output.get(&delay.data)?;
+            let alone = readers.get(&earlier.output.gate()) == Some(&1);
+            (alone && earlier.enables == delay.enables).then_some(*earlier)
+        };
+        let inner: BTreeSet<Bit> =
+            self.delays.iter().filter_map(before).map(|delay| delay.output).collect();
+        let (mut flip_flops, mut tables) = (0, 0);
+        for last in self.delays.iter().filter(|delay| !inner.contains(&delay.output)) {
+            let length = std::iter::successors(Some(last), |delay| before(delay)).count() as u64;
+            if length >= SHORTEST_SHIFT {
+                flip_flops += length;
+                tables += length.div_ceil(LONGEST_SHIFT);
+            }
+        }
+        (flip_flops, tables)
+    }
+
     fn of(&self, id: NodeId) -> Vec<Bit> {
         self.words[id.index()].clone()
     }
@@ -243,11 +288,16 @@ impl Blasted {
     /// The pins of a register: what its description gives, enable and reset apart.
     fn register(&mut self, netlist: &Netlist, output: NodeId, value: NodeId, data: NodeId) {
         let (mut at, mut data) = (value, data);
+        // Enables of the description; a reset keeps a bit out of shift registers.
+        let (mut pins, mut plain) = (Vec::new(), true);
         while at != data {
             let node = netlist.node(at);
             let (Op::Mux, [select, one, zero]) = (&node.op, &node.operands[..]) else { break };
             self.border(*select);
-            at = if netlist.literal(*one).is_some() { *zero } else { *one };
+            let resets = netlist.literal(*one).is_some();
+            pins.extend((!resets).then_some(*select));
+            plain &= !resets;
+            at = if resets { *zero } else { *one };
         }
         if at != data {
             data = at;
@@ -258,6 +308,7 @@ impl Blasted {
             let gated = [(zero, one), (one, zero)];
             let value = gated.iter().find(|(other, _)| netlist.literal(**other).is_some());
             if let Some((_, value)) = value {
+                plain = false;
                 self.border(*select);
                 data = **value;
             }
@@ -267,12 +318,15 @@ impl Blasted {
                 continue;
             }
             self.flip_flops += 1;
-            match self.gates.as_mux(next) {
-                // What one bit holds goes through the enable.
-                Some((select, one, zero)) if one == held || zero == held => {
-                    self.roots.extend([select, if one == held { zero } else { one }]);
-                }
-                _ => self.roots.push(next),
+            // What one bit holds goes through the enable.
+            let (enable, data) = match self.gates.as_mux(next) {
+                Some((select, one, zero)) if zero == held => (select, one),
+                Some((select, one, zero)) if one == held => (!select, zero),
+                _ => (Bit::ONE, next),
+            };
+            self.roots.extend([enable, data]);
+            if plain {
+                self.delays.push(Delay { output: held, enables: (pins.clone(), enable), data });
             }
         }
     }

@@ -50,10 +50,11 @@ pub struct Estimate {
 pub fn estimate(design: &Design, top: &str, delays: &Delays) -> Result<Estimate, Error> {
     let netlist = lower(&Arc::clone(design.module(top)?));
     let blasted = blast::blast(&netlist);
+    let (shifted, shift_tables) = blasted.shift_registers();
     let mut estimate = Estimate {
         lut: blasted.tables + cover::cover(&blasted).tables,
-        lutram: 0,
-        ff: blasted.flip_flops + read_registers(&netlist),
+        lutram: shift_tables,
+        ff: blasted.flip_flops - shifted + read_registers(&netlist),
         dsp: netlist.nodes.iter().map(|node| multipliers(&netlist, node)).sum(),
         ramb18: 0,
         uram: 0,

@@ -13,7 +13,8 @@ impl Netlist {
             return known;
         }
         let mut operands = operands;
-        if matches!(op, Op::And | Op::Or | Op::Xor | Op::Add | Op::Equal) {
+        // Not those of a sum: the first one goes beside its carry chain, which costs what it costs.
+        if matches!(op, Op::And | Op::Or | Op::Xor | Op::Equal) {
             operands.sort_unstable();
         }
         self.find_or_push(op, operands, width)

@@ -1,0 +1,183 @@
+//! `attelier rtl` and `attelier synth`: what they write, and estimates beside a synthesis tool.
+#![allow(clippy::unwrap_used, reason = "a test may stop here")]
+
+mod common;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use attelier::cosim::spatten::units;
+use attelier_hw::spatten::Spatten;
+use attelier_rtl::estimate::{Delays, estimate};
+use common::{attelier, stderr, stdout};
+use serde_json::Value;
+
+/// What Yosys 0.23 reports for the units of `spatten-eighth`: tables for logic and memory, flip-flops,
+/// DSP48E2, RAMB18 (`attelier synth spatten-eighth`).
+const YOSYS: [(&str, u64, u64, u64, u64); 16] = [
+    ("lfsr", 1, 16, 0, 0),
+    ("comparator_array", 288, 0, 0, 0),
+    ("zero_eliminator", 866, 0, 0, 0),
+    ("quick_select", 5056, 1061, 1, 0),
+    ("radix_select", 2174, 405, 0, 0),
+    ("topk_value", 6612, 1803, 1, 0),
+    ("topk_token", 11_598, 2696, 1, 0),
+    ("bitwidth_converter", 12_782, 2079, 0, 0),
+    ("key_sram", 780, 1, 0, 94),
+    ("value_sram", 780, 1, 0, 94),
+    ("qk_array", 1671, 3989, 64, 0),
+    ("softmax", 3307, 1482, 8, 5),
+    ("quant_decision", 1861, 91, 0, 4),
+    ("token_importance", 121, 57, 0, 2),
+    ("pv_array", 6530, 3750, 64, 0),
+    ("head_importance", 2442, 1721, 0, 3),
+];
+
+fn within_a_quarter(ours: u64, theirs: u64) -> bool {
+    ours.abs_diff(theirs) * 4 <= theirs
+}
+
+#[test]
+fn estimates_of_all_units_are_within_a_quarter_of_yosys() {
+    let params = Spatten::preset("spatten-eighth").unwrap();
+    let mut units: BTreeMap<_, _> =
+        units(&params).into_iter().map(|unit| (unit.name(), unit)).collect();
+    for (name, tables, flip_flops, dsp, ramb18) in YOSYS {
+        let unit = units.remove(name).unwrap();
+        let ours = estimate(&unit.design().unwrap(), unit.top(), &Delays::default()).unwrap();
+        let luts = ours.lut + ours.lutram;
+        eprintln!("{name}: tables {luts} / {tables}, flip-flops {} / {flip_flops}", ours.ff);
+        assert!(within_a_quarter(luts, tables), "{name}: {luts} tables, Yosys {tables}");
+        assert!(within_a_quarter(ours.ff, flip_flops), "{name}: {} / {flip_flops}", ours.ff);
+        assert_eq!((ours.dsp, ours.ramb18), (dsp, ramb18), "{name}");
+    }
+}
+
+fn has(program: &str) -> bool {
+    let found = Command::new(program).arg("-V").output().is_ok();
+    if !found {
+        let required = std::env::var_os("ATTELIER_REQUIRE_ALL").is_some();
+        assert!(!required, "{program} is absent");
+        eprintln!("skipped: {program} is absent");
+    }
+    found
+}
+
+#[test]
+fn synthesis_stands_beside_the_estimate() {
+    if !has("yosys") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["synth", "spatten-eighth/token_importance", "--json", "out.json"];
+    let text = stdout(&attelier(folder.path(), &args).code(0));
+    assert!(text.starts_with("Yosys"), "{text}");
+    let json: Value =
+        serde_json::from_slice(&fs::read(folder.path().join("out.json")).unwrap()).unwrap();
+    let row = &json["rows"][0];
+    assert_eq!(row["unit"], "token_importance");
+    for cell in ["lut", "ff", "dsp", "bram"] {
+        let (theirs, ours) = (row[cell].as_u64().unwrap(), row["estimate"][cell].as_u64().unwrap());
+        assert!(within_a_quarter(ours, theirs), "{cell}: {ours} / {theirs}");
+    }
+}
+
+/// All files below a folder by relative name.
+fn tree(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for unit in fs::read_dir(folder).unwrap() {
+        let unit = unit.unwrap().path();
+        for file in fs::read_dir(&unit).unwrap() {
+            let file = file.unwrap().path();
+            let name = file.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
+            files.insert(name, fs::read(file).unwrap());
+        }
+    }
+    files
+}
+
+#[test]
+fn two_emissions_are_the_same_bytes_and_read_well() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a", "b"] {
+        let args = ["rtl", "spatten-eighth", "-o", name, "--beats", "3"];
+        attelier(folder.path(), &args).code(0);
+    }
+    let (a, b) = (tree(&folder.path().join("a")), tree(&folder.path().join("b")));
+    assert!(a == b && a.len() > 100);
+    for (name, bytes) in a.iter().filter(|(name, _)| name.ends_with(".v")) {
+        let text = std::str::from_utf8(bytes).unwrap();
+        let long = text.lines().find(|line| line.chars().count() > 120);
+        assert_eq!(long, None, "{name}");
+        if !name.ends_with("bench.v") {
+            for part in ["// Ports", "// Latency: "] {
+                assert!(text.contains(part), "{name} has no `{part}`");
+            }
+        }
+    }
+    // The layers that a reader looks for: one per power of two below 16 lanes.
+    let eliminator = std::str::from_utf8(&a["zero_eliminator/zero_eliminator.v"]).unwrap();
+    for layer in 0..4 {
+        assert!(eliminator.contains(&format!("layer_{layer}_data_0")));
+    }
+    assert!(!eliminator.contains("layer_4_"));
+}
+
+fn run(folder: &Path, program: &str, args: &[&str]) -> Output {
+    Command::new(program).args(args).current_dir(folder).output().unwrap()
+}
+
+/// As its README says: the bench compares under Icarus, and Verilator finds nothing to warn of.
+#[test]
+fn every_folder_simulates_and_lints() {
+    if !has("iverilog") || !has("verilator") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["rtl", "spatten-eighth", "-o", "rtl", "--beats", "40", "--seed", "3"];
+    attelier(folder.path(), &args).code(0);
+    let mut seen = 0;
+    for unit in fs::read_dir(folder.path().join("rtl")).unwrap() {
+        let unit = unit.unwrap().path();
+        let built =
+            run(&unit, "iverilog", &["-g2005", "-o", "bench.vvp", "bench.v", "-c", "files.f"]);
+        assert!(built.status.success(), "{built:?}");
+        let text = String::from_utf8(run(&unit, "vvp", &["-n", "bench.vvp"]).stdout).unwrap();
+        assert!(!text.contains("mismatch") && !text.contains("undefined"), "{unit:?}: {text}");
+        assert!(text.contains("cycles "), "{text}");
+        let list = fs::read_to_string(unit.join("files.f")).unwrap();
+        let top = list.lines().last().unwrap().trim_end_matches(".v").to_owned();
+        let args = ["--lint-only", "-Wall", "--top-module", &top, "-f", "files.f"];
+        let lint = run(&unit, "verilator", &args);
+        assert!(lint.status.success() && lint.stderr.is_empty(), "{unit:?}: {lint:?}");
+        seen += 1;
+    }
+    assert!(seen >= 16, "only {seen} units");
+}
+
+#[test]
+fn what_cannot_be_built_leaves_no_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |args: &[&str], part: &str| {
+        let text = stderr(&attelier(folder.path(), &[&["rtl"], args].concat()).code(2));
+        assert!(text.contains(part), "{text}");
+        assert!(!folder.path().join("out").exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    };
+    refused(&["nothing", "-o", "out"], "there is no design or unit `nothing`");
+    refused(&["pim-gpt", "-o", "out"], "there is no hardware of `pim-gpt`");
+    let lanes = ["zero_eliminator", "--set", "topk_value.parallelism=0", "-o", "out"];
+    refused(&lanes, "topk_value.parallelism");
+    refused(&["qk_array", "--set", "head_dim=0", "-o", "out"], "head_dim");
+    refused(&["qk_array", "--set", "key_sram.bytes=1", "-o", "out"], "key_sram");
+    refused(&["qk_array", "-o", "none/out"], "folder `none` does not exist");
+    fs::create_dir(folder.path().join("full")).unwrap();
+    fs::write(folder.path().join("full/mine"), "text").unwrap();
+    let run = attelier(folder.path(), &["rtl", "lfsr", "-o", "full"]).code(2);
+    assert!(stderr(&run).contains("it is not empty"));
+    assert_eq!(fs::read_to_string(folder.path().join("full/mine")).unwrap(), "text");
+}
