@@ -13,7 +13,7 @@ use crate::policy::bank_queues::BankQueues;
 use crate::policy::{CommandSlots, ControllerConfig, Core, PagePolicy, Policy, Stepping};
 use crate::request::{Completion, Op, Pool};
 use crate::residency::Residency;
-use crate::stats::Statistics;
+use crate::stats::{RowHistory, Statistics};
 use crate::trace::CommandSink;
 
 #[derive(Debug, Clone)]
@@ -67,6 +67,7 @@ impl Channel {
         let mut engine = Engine::new(organization, commands, table)?;
         engine.restrict(|command| controller.uses(command));
         let core = Core {
+            rows: vec![RowHistory::default(); engine.banks()],
             engine,
             pool: Pool::default(),
             stats: Statistics::default(),

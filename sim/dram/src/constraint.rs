@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::command::{CommandId, CommandSet, Level};
 use crate::error::TableError;
+use crate::organization::Organization;
 use crate::timing::{LONGEST, Timing};
 
 /// One row of a constraint table.
@@ -158,11 +159,26 @@ struct RuleFile {
 /// The constraint table that follows from a set of JEDEC timings.
 ///
 /// # Errors
-/// `timing` lacks a name that the table needs.
-pub fn standard(commands: &CommandSet, timing: &Timing) -> Result<Vec<Constraint>, TableError> {
-    let file: RuleFile = toml::from_str(STANDARD).map_err(|error| TableError::Toml {
+/// `timing` lacks a name that the table needs, such as tCS where ranks share a data bus.
+pub fn standard(
+    commands: &CommandSet,
+    timing: &Timing,
+    organization: &Organization,
+) -> Result<Vec<Constraint>, TableError> {
+    let mut file: RuleFile = toml::from_str(STANDARD).map_err(|error| TableError::Toml {
         name: "tables/standard-rules.toml".to_owned(),
         message: error.to_string(),
     })?;
+    if organization.ranks_share_data_bus() {
+        timing.need("tCS")?;
+    } else {
+        file.rule.retain(|rule| !rule.sibling);
+    }
     resolve(&file.rule, commands, timing)
+}
+
+/// Whether a table speaks of `following` after `preceding` at all.
+#[must_use]
+pub fn relates(table: &[Constraint], preceding: CommandId, following: CommandId) -> bool {
+    table.iter().any(|row| row.preceding.contains(&preceding) && row.following.contains(&following))
 }

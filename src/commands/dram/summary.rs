@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use attelier_dram::{
-    Device, Op,
+    Channel, Device, Op,
     case::{CaseParams, CaseResult},
     energy::{self, Account, Activity, Geometry},
     stats::{LatencyHistogram, Statistics},
@@ -101,7 +101,7 @@ impl Summary {
             device: device.map(|device| device.name.clone()),
             last_cycle: result.last_cycle,
             requests: result.served.len() as u64,
-            commands: result.commands.len() as u64,
+            commands: result.channels.iter().flat_map(Channel::command_counts).sum(),
             reads: all.reads,
             writes: all.writes,
             row_hits: all.row_hits,
