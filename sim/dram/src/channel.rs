@@ -178,6 +178,11 @@ impl Channel {
             Queues::ActiveList(queues) => queues.tick(&mut self.core, now, sink),
             Queues::BankQueues(queues) => queues.tick(&mut self.core, now, sink),
         };
+        // The queues do not know that a command of theirs let the parked request go on.
+        let free = |parked: Parked| !self.conflicts(parked.op, parked.bank as usize, &parked.at);
+        if self.wake > now + 1 && self.parked.is_some_and(free) {
+            self.wake = now + 1;
+        }
     }
 
     /// First cycle whose tick can do anything if nothing more is accepted; `u64::MAX` for never.

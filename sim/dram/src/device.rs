@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::command::{Bus, CommandSet, CommandSpec, Effect, Level};
 use crate::constraint::{self, Constraint, RawConstraint};
-use crate::energy::{IddTable, PerBitTable};
+use crate::energy::{Geometry, IddTable, PerBitTable};
 use crate::error::TableError;
 use crate::mapping::AddressMapping;
 use crate::organization::Organization;
@@ -172,6 +172,9 @@ impl Device {
             cited.collect::<Result<BTreeMap<_, _>, TableError>>()
         };
         let idd = IddTable::from_values(&numbers(&raw.power)?, &raw.name)?;
+        if let Some(idd) = &idd {
+            idd.check(&Geometry::new(&organization, &timing, 1.0))?;
+        }
         let per_bit = PerBitTable::from_values(&numbers(&raw.per_bit)?, &raw.name)?;
         if raw.tck_ps == 0 || raw.tck_ps > 1_000_000 {
             return Err(TableError::Controller {
@@ -230,6 +233,9 @@ impl Device {
             Refresh::Off => Refresh::Off,
         };
         refresh.check_timing(&timing, &self.organization)?;
+        if let Some(idd) = &self.idd {
+            idd.check(&Geometry::new(&self.organization, &timing, 1.0))?;
+        }
         Ok(Device { tck_ps, timing, table, refresh, ..self.clone() })
     }
 
@@ -358,6 +364,12 @@ mod tests {
         check("row:15", "row:14", "row has 14 bits but the organisation has 32768 of them");
         check("source = \"jesd235\"", "source = \"x\"", "source `x` is not in [sources]");
         check("slots = \"two\"", "slots = \"three\"", "expected one or two");
+        check("IDD3N = { value = 55", "IDD3N = { value = 39", "IDD3N = 39 mA is below precharge");
+        check("IDD4R = { value = 390", "IDD4R = { value = 39", "IDD4R = 39 mA is below active");
+        check("IDD0 = { value = 65", "IDD0 = { value = 49", "IDD0 = 49 mA is below standby");
+        let with = "[power]\nIDD5PB = { value = 39, source = \"dramsim3\" }";
+        check("[power]", with, "IDD5PB = 39 mA is below precharge standby (2N), 40.0 mA");
+        check("rank_means =", "rank_meens =", "unknown field `rank_meens`");
         check(
             "refresh = \"all-bank\"",
             "refresh = \"often\"",

@@ -84,6 +84,18 @@ pub enum TableError {
         /// Command that would have to wait.
         following: &'static str,
     },
+    /// A current below the standby that it contains.
+    #[error("power: {name} = {current} mA is below {floor}, {least:.1} mA")]
+    Current {
+        /// Name of the current.
+        name: String,
+        /// Its value [mA].
+        current: f64,
+        /// What it contains.
+        floor: &'static str,
+        /// How much that is [mA].
+        least: f64,
+    },
     /// Timings that contradict each other.
     #[error("impossible timing: {left} = {left_value} must be {relation} {right} = {right_value}")]
     ImpossibleTiming {
