@@ -7,7 +7,7 @@ use attelier_dram::{
     AddressMapping, Device,
     case::{self, CaseParams, CaseResult},
     policy::{ControllerConfig, Policy},
-    trace::write_csv,
+    trace::{Issued, write_csv},
     wave::write_vcd,
 };
 use attelier_workloads::suggest::nearest;
@@ -64,6 +64,8 @@ fn policies() -> String {
     for (name, what) in Policy::NAMES {
         text += &format!("  {name:<22}{what}\n");
     }
+    text += "\nA trace enters one request per channel and cycle, so a sequential stream on spatten-hbm2 \
+             comes\nnear the peak of its 16 channels; a folder given by --case enters one in all.\n";
     text
 }
 
@@ -80,7 +82,7 @@ pub fn run(args: &DramArgs, common: &Common) -> Result<Verdict> {
     let (commands, completions, vcd, json) = (commands?, completions?, vcd?, json?);
 
     // Only what is going to be written is kept: a long trace has many commands.
-    let mut issued = (commands.is_some() || vcd.is_some()).then(Vec::new);
+    let mut issued: Option<Vec<Issued>> = (commands.is_some() || vcd.is_some()).then(Vec::new);
     let (device, params, result) = match (&args.case, &args.requests) {
         (Some(dir), _) => {
             let (params, result) = case::run_case(dir, &mut issued)?;

@@ -6,7 +6,7 @@
 
 use serde::Deserialize;
 
-use crate::command::{CommandId, CommandSet, Level};
+use crate::command::{CommandId, CommandSet, Level, RD, WR};
 use crate::error::TableError;
 use crate::organization::Organization;
 use crate::timing::{LONGEST, Timing};
@@ -177,8 +177,36 @@ pub fn standard(
     resolve(&file.rule, commands, timing)
 }
 
+/// Checks that column commands of ranks that share a data bus keep some distance.
+///
+/// # Errors
+/// A pair of directions has no rule across ranks.
+pub fn check_shared_bus(
+    table: &[Constraint],
+    organization: &Organization,
+) -> Result<(), TableError> {
+    if !organization.ranks_share_data_bus() {
+        return Ok(());
+    }
+    let others = [(RD, "RD of another rank"), (WR, "WR of another rank")];
+    for (preceding, name) in [(RD, "RD"), (WR, "WR")] {
+        for (following, other) in others {
+            let across = |row: &&Constraint| row.sibling || row.scope == Level::Channel;
+            if !relates(table.iter().filter(across), preceding, following) {
+                return Err(TableError::MissingRule { preceding: name, following: other });
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Whether a table speaks of `following` after `preceding` at all.
 #[must_use]
-pub fn relates(table: &[Constraint], preceding: CommandId, following: CommandId) -> bool {
-    table.iter().any(|row| row.preceding.contains(&preceding) && row.following.contains(&following))
+pub fn relates<'a>(
+    table: impl IntoIterator<Item = &'a Constraint>,
+    preceding: CommandId,
+    following: CommandId,
+) -> bool {
+    let mut rows = table.into_iter();
+    rows.any(|row| row.preceding.contains(&preceding) && row.following.contains(&following))
 }

@@ -77,7 +77,7 @@ pub enum TableError {
         suggestion: Option<&'static str>,
     },
     /// A constraint table that leaves out what a command costs.
-    #[error("constraint table: no rule from {preceding} to {following}, although it refreshes so")]
+    #[error("constraint table: no rule from {preceding} to {following}")]
     MissingRule {
         /// Earlier command.
         preceding: &'static str,

@@ -99,7 +99,8 @@ impl LatencyHistogram {
         filled.map(|(index, &count)| (Self::low(index as u64), count))
     }
 
-    /// Smallest value of the bucket that holds the given share of all values.
+    /// Lower end of the bucket in which the given share of all values is reached: the quantile, or up
+    /// to 1/32 below it.
     #[must_use]
     pub fn quantile(&self, share: f64) -> u64 {
         let target = (share.clamp(0.0, 1.0) * self.count as f64).ceil() as u64;

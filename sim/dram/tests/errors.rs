@@ -113,6 +113,24 @@ fn a_refresh_that_the_constraint_table_does_not_know_is_refused() {
     }
 }
 
+/// Nor may the bursts of two ranks meet on their data bus because the table does not speak of them.
+#[test]
+fn ranks_on_one_bus_without_a_rule_between_them_are_refused() {
+    let message = refused(|json| {
+        json["organization"]["ranks"] = json!(2);
+        json["organization"]["rank_means"] = json!("rank");
+        json["refresh"] = json!({"enabled": false});
+        json["address_mapping"]["lsb_to_msb"] = json!([
+            {"field": "offset", "lsb": 0, "bits": 5}, {"field": "column", "lsb": 5, "bits": 5},
+            {"field": "bankgroup", "lsb": 10, "bits": 2}, {"field": "bank", "lsb": 12, "bits": 2},
+            {"field": "row", "lsb": 14, "bits": 10}, {"field": "rank", "lsb": 24, "bits": 1}]);
+        json["constraint_table"] = json!([
+            {"scope": "Rank", "prev": ["RD"], "next": ["RD", "WR"], "min_cycles": 4},
+            {"scope": "Channel", "prev": ["RD"], "next": ["RD"], "min_cycles": 2}]);
+    });
+    assert!(message.contains("no rule from RD to WR of another rank"), "{message}");
+}
+
 #[test]
 fn refreshes_that_leave_no_time_are_refused() {
     let with = |kind: &str, interval: u64| {

@@ -190,7 +190,11 @@ impl CaseParams {
         let mapping = mapping(&raw.address_mapping, &organization).map_err(table_error)?;
         let refresh = refresh(&raw.refresh, &raw.policy, &timing, &organization, file)?;
         refresh.check_timing(&timing, &organization).map_err(table_error)?;
-        check_refresh_rules(refresh, &table).map_err(table_error)?;
+        if raw.constraint_table.is_some() {
+            // A table is taken as it is, so what it leaves out would cost nothing.
+            check_refresh_rules(refresh, &table).map_err(table_error)?;
+            constraint::check_shared_bus(&table, &organization).map_err(table_error)?;
+        }
         let (policy, first_cycle, tail) = policy(&raw.policy, file)?;
         let controller = ControllerConfig {
             policy,
@@ -268,7 +272,7 @@ fn timing(
     Timing::new(values)
 }
 
-/// A table is taken as it is, so it must say what a refresh costs.
+/// A table must say what a refresh costs.
 fn check_refresh_rules(refresh: Refresh, table: &[Constraint]) -> Result<(), TableError> {
     let (command, name) = match refresh {
         Refresh::Off => return Ok(()),
