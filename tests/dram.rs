@@ -55,7 +55,7 @@ fn devices_are_listed() {
 
 /// Two reads of one row, then one of another row in the same bank, worked out by hand from the
 /// table of `ddr4-2400`: tRCD 16, tCL 16, tBL 4, tRAS 39, tRP 16, tCCD_L 6. One request enters per
-/// cycle.
+/// cycle; the first is there at step 0, so that its first command has cycle 1.
 #[test]
 fn a_trace_on_a_device_takes_the_cycles_of_its_data_sheet() {
     let out = tempfile::tempdir().unwrap();
@@ -70,16 +70,51 @@ fn a_trace_on_a_device_takes_the_cycles_of_its_data_sheet() {
     let commands = fs::read_to_string(out.path().join("c.csv")).unwrap();
     let two = |line: &str| line.split(',').take(2).collect::<Vec<_>>().join(" ");
     let seen: Vec<String> = commands.lines().skip(1).map(two).collect();
-    assert_eq!(seen, ["0 ACT", "16 RD", "22 RD", "39 PRE", "55 ACT", "71 RD"]);
+    assert_eq!(seen, ["1 ACT", "17 RD", "23 RD", "40 PRE", "56 ACT", "72 RD"]);
     let json = json(&out.path().join("r.json"));
-    assert_eq!(number(&json, "/last_cycle"), 71 + 16 + 4);
+    assert_eq!(number(&json, "/last_cycle"), 72 + 16 + 4);
     assert_eq!(number(&json, "/row_hits"), 1);
     assert_eq!(number(&json, "/row_conflicts"), 1);
     assert_eq!(number(&json, "/read_latency/max"), 91);
     // One request enters per cycle.
     assert_eq!(number(&json, "/read_latency_accepted/max"), 91 - 2);
-    assert_eq!(number(&json, "/residency/bank_active"), 39 + (92 - 55));
+    assert_eq!(number(&json, "/residency/bank_active"), 39 + (93 - 56));
     assert!(fs::read_to_string(out.path().join("w.vcd")).unwrap().contains("$timescale"));
+}
+
+/// Sixteen channels take sixteen requests per cycle: a stream comes near the peak of the device.
+#[test]
+fn a_stream_over_all_channels_comes_near_the_peak() {
+    let out = tempfile::tempdir().unwrap();
+    let mut trace = "arrival,op,address\n".to_owned();
+    for index in 0..64_000 {
+        trace += &format!("0,R,{:#x}\n", index * 32);
+    }
+    fs::write(out.path().join("t.csv"), trace).unwrap();
+    let args = ["dram", "t.csv", "--device", "spatten-hbm2", "--json", "r.json"];
+    attelier(out.path(), &args).code(0);
+    let share = json(&out.path().join("r.json"))["physical"]["peak_share"].as_f64().unwrap();
+    assert!(share > 0.9 && share <= 1.0, "{share} of the peak");
+}
+
+/// Two ranks share one data bus: alternating between them can only be slower than the peak.
+#[test]
+fn two_ranks_do_not_exceed_the_peak_of_their_bus() {
+    let out = tempfile::tempdir().unwrap();
+    let table = include_str!("../sim/dram/devices/ddr4-2400.toml")
+        .replace("ranks = 1", "ranks = 2")
+        .replace("refresh = \"all-bank\"", "refresh = \"off\"")
+        .replace("offset:6 ", "offset:6 rank:1 ");
+    fs::write(out.path().join("d.toml"), table).unwrap();
+    let mut trace = "arrival,op,address\n".to_owned();
+    for index in 0..5000 {
+        trace += &format!("0,R,{:#x}\n", index * 64);
+    }
+    fs::write(out.path().join("t.csv"), trace).unwrap();
+    attelier(out.path(), &["dram", "t.csv", "--device", "d.toml", "--json", "r.json"]).code(0);
+    let share = json(&out.path().join("r.json"))["physical"]["peak_share"].as_f64().unwrap();
+    // A burst of 4 cycles and a turn-around of 2 for every read, or two reads of one rank in 6 + 6.
+    assert!(share > 0.6 && share < 0.8, "{share} of the peak");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use attelier_dram::{
     AddressMapping, Device,
     case::{self, CaseParams, CaseResult},
     policy::{ControllerConfig, Policy},
-    trace::write_csv,
+    trace::{Issued, write_csv},
     wave::write_vcd,
 };
 use attelier_workloads::suggest::nearest;
@@ -28,13 +28,16 @@ mod summary;
 #[command(after_help = policies())]
 pub struct DramArgs {
     /// Request trace: csv with the header `arrival,op,address`, plain or gzip; arrival in command
-    /// clock cycles, op R or W, address in hexadecimal bytes
+    /// clock cycles, op R or W, address in hexadecimal bytes. Each channel takes one request per
+    /// cycle, in the order of the trace
     #[arg(required_unless_present = "case", conflicts_with = "case")]
     pub requests: Option<PathBuf>,
-    /// Folder with `params.json` and `requests.csv` or `requests.csv.gz`, instead of a trace
+    /// Folder with `params.json` and `requests.csv` or `requests.csv.gz`, instead of a trace; one
+    /// request per cycle over all channels
     #[arg(long, value_name = "DIR", conflicts_with_all = ["device", "policy", "mapping", "vcd"])]
     pub case: Option<PathBuf>,
-    /// Device: a name from `attelier list devices`, or a device table (TOML)
+    /// Device: a name from `attelier list devices`, or a device table (TOML), which also chooses
+    /// ranks, refresh and timings
     #[arg(long, value_name = "NAME", default_value = "hbm2-2000")]
     pub device: String,
     /// Policy of the controller, see below
@@ -61,6 +64,8 @@ fn policies() -> String {
     for (name, what) in Policy::NAMES {
         text += &format!("  {name:<22}{what}\n");
     }
+    text += "\nA trace enters one request per channel and cycle, so a sequential stream on spatten-hbm2 \
+             comes\nnear the peak of its 16 channels; a folder given by --case enters one in all.\n";
     text
 }
 
@@ -76,22 +81,25 @@ pub fn run(args: &DramArgs, common: &Common) -> Result<Verdict> {
     let [commands, completions, vcd, json] = files;
     let (commands, completions, vcd, json) = (commands?, completions?, vcd?, json?);
 
+    // Only what is going to be written is kept: a long trace has many commands.
+    let mut issued: Option<Vec<Issued>> = (commands.is_some() || vcd.is_some()).then(Vec::new);
     let (device, params, result) = match (&args.case, &args.requests) {
         (Some(dir), _) => {
-            let (params, result) = case::run_case(dir)?;
+            let (params, result) = case::run_case(dir, &mut issued)?;
             (None, params, result)
         }
         (None, Some(path)) => {
             let (device, params) = machine(args)?;
             let requests = case::load_requests(path, &params.mapping)?;
-            let result = case::run(&params, &requests)?;
+            let result = case::run_into(&params, &requests, &mut issued)?;
             (Some(device), params, result)
         }
         (None, None) => bail!("give a request trace, or --case with a folder"),
     };
     let summary = Summary::of(device.as_ref(), &params, &result);
+    let issued = issued.unwrap_or_default();
     if let Some(mut file) = commands {
-        write_csv(&mut file, &result.commands, &params.commands, &params.organization)
+        write_csv(&mut file, &issued, &params.commands, &params.organization)
             .map_err(|error| file.explain(error))?;
         file.commit()?;
     }
@@ -102,7 +110,7 @@ pub fn run(args: &DramArgs, common: &Common) -> Result<Verdict> {
     }
     if let (Some(mut file), Some(device)) = (vcd, &device) {
         let (commands, organization) = (&params.commands, &params.organization);
-        write_vcd(&mut file, &result.commands, commands, organization, device.tck_ps)
+        write_vcd(&mut file, &issued, commands, organization, device.tck_ps)
             .map_err(|error| file.explain(error))?;
         file.commit()?;
     }

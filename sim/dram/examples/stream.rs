@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let latency = &stats.read_latency;
     writeln!(out, "{requests} reads in {cycles} cycles, {rate:.1} GB/s")?;
     writeln!(out, "row hits {:.2} %", 100.0 * stats.row_hit_rate())?;
-    writeln!(out, "latency mean {:.1}, 99 % {}", latency.mean(), latency.quantile(0.99))?;
+    writeln!(out, "latency mean {:.1}, 99 % from {} on", latency.mean(), latency.quantile(0.99))?;
     let (activity, geometry) = (memory.activity(), Geometry::of(&device));
     if let Some(idd) = &device.idd {
         print_account(&mut out, "IDD model", &micron::energy(&activity, idd, &geometry))?;

@@ -1,4 +1,6 @@
-//! Whole-process speed: requests served per CPU second on one HBM2 channel with refresh on.
+//! Speed: requests served per CPU second on one HBM2 channel with refresh on.
+//!
+//! The serving is timed, with building the channel; starting up and making the addresses are not.
 //!
 //! `cargo run --release -p attelier-dram --example throughput [-- REQUESTS [PATTERN]]`
 

@@ -13,7 +13,7 @@ use crate::policy::bank_queues::BankQueues;
 use crate::policy::{CommandSlots, ControllerConfig, Core, PagePolicy, Policy, Stepping};
 use crate::request::{Completion, Op, Pool};
 use crate::residency::Residency;
-use crate::stats::Statistics;
+use crate::stats::{RowHistory, Statistics};
 use crate::trace::CommandSink;
 
 #[derive(Debug, Clone)]
@@ -67,6 +67,7 @@ impl Channel {
         let mut engine = Engine::new(organization, commands, table)?;
         engine.restrict(|command| controller.uses(command));
         let core = Core {
+            rows: vec![RowHistory::default(); engine.banks()],
             engine,
             pool: Pool::default(),
             stats: Statistics::default(),
@@ -177,6 +178,11 @@ impl Channel {
             Queues::ActiveList(queues) => queues.tick(&mut self.core, now, sink),
             Queues::BankQueues(queues) => queues.tick(&mut self.core, now, sink),
         };
+        // The queues do not know that a command of theirs let the parked request go on.
+        let free = |parked: Parked| !self.conflicts(parked.op, parked.bank as usize, &parked.at);
+        if self.wake > now + 1 && self.parked.is_some_and(free) {
+            self.wake = now + 1;
+        }
     }
 
     /// First cycle whose tick can do anything if nothing more is accepted; `u64::MAX` for never.

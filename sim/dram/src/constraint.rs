@@ -6,8 +6,9 @@
 
 use serde::Deserialize;
 
-use crate::command::{CommandId, CommandSet, Level};
+use crate::command::{CommandId, CommandSet, Level, RD, WR};
 use crate::error::TableError;
+use crate::organization::Organization;
 use crate::timing::{LONGEST, Timing};
 
 /// One row of a constraint table.
@@ -158,11 +159,54 @@ struct RuleFile {
 /// The constraint table that follows from a set of JEDEC timings.
 ///
 /// # Errors
-/// `timing` lacks a name that the table needs.
-pub fn standard(commands: &CommandSet, timing: &Timing) -> Result<Vec<Constraint>, TableError> {
-    let file: RuleFile = toml::from_str(STANDARD).map_err(|error| TableError::Toml {
+/// `timing` lacks a name that the table needs, such as tCS where ranks share a data bus.
+pub fn standard(
+    commands: &CommandSet,
+    timing: &Timing,
+    organization: &Organization,
+) -> Result<Vec<Constraint>, TableError> {
+    let mut file: RuleFile = toml::from_str(STANDARD).map_err(|error| TableError::Toml {
         name: "tables/standard-rules.toml".to_owned(),
         message: error.to_string(),
     })?;
+    if organization.ranks_share_data_bus() {
+        timing.need("tCS")?;
+    } else {
+        file.rule.retain(|rule| !rule.sibling);
+    }
     resolve(&file.rule, commands, timing)
+}
+
+/// Checks that column commands of ranks that share a data bus keep some distance.
+///
+/// # Errors
+/// A pair of directions has no rule across ranks.
+pub fn check_shared_bus(
+    table: &[Constraint],
+    organization: &Organization,
+) -> Result<(), TableError> {
+    if !organization.ranks_share_data_bus() {
+        return Ok(());
+    }
+    let others = [(RD, "RD of another rank"), (WR, "WR of another rank")];
+    for (preceding, name) in [(RD, "RD"), (WR, "WR")] {
+        for (following, other) in others {
+            let across = |row: &&Constraint| row.sibling || row.scope == Level::Channel;
+            if !relates(table.iter().filter(across), preceding, following) {
+                return Err(TableError::MissingRule { preceding: name, following: other });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a table speaks of `following` after `preceding` at all.
+#[must_use]
+pub fn relates<'a>(
+    table: impl IntoIterator<Item = &'a Constraint>,
+    preceding: CommandId,
+    following: CommandId,
+) -> bool {
+    let mut rows = table.into_iter();
+    rows.any(|row| row.preceding.contains(&preceding) && row.following.contains(&following))
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::command::{Bus, CommandSet, CommandSpec, Effect, Level};
 use crate::constraint::{self, Constraint, RawConstraint};
-use crate::energy::{IddTable, PerBitTable};
+use crate::energy::{Geometry, IddTable, PerBitTable};
 use crate::error::TableError;
 use crate::mapping::AddressMapping;
 use crate::organization::Organization;
@@ -77,7 +77,7 @@ struct Raw {
     refresh: String,
     mapping: String,
     sources: BTreeMap<String, String>,
-    organization: RawOrganization,
+    organization: toml::Table,
     timing: BTreeMap<String, Sourced<u64>>,
     #[serde(default)]
     power: BTreeMap<String, Sourced<f64>>,
@@ -87,13 +87,6 @@ struct Raw {
     command: Vec<RawCommand>,
     #[serde(default)]
     rule: Vec<RawConstraint>,
-}
-
-#[derive(Deserialize)]
-struct RawOrganization {
-    source: String,
-    #[serde(flatten)]
-    counts: Organization,
 }
 
 #[derive(Deserialize)]
@@ -137,7 +130,7 @@ impl Device {
     /// The table cannot be read or describes no DRAM.
     pub fn from_toml(text: &str, file: &str) -> Result<Device, TableError> {
         let toml_error = |message: String| TableError::Toml { name: file.to_owned(), message };
-        let raw: Raw = toml::from_str(text).map_err(|error| toml_error(error.to_string()))?;
+        let mut raw: Raw = toml::from_str(text).map_err(|error| toml_error(error.to_string()))?;
         let mut provenance = Vec::new();
         let mut cite = |name: &str, key: &str| match raw.sources.get(key) {
             Some(source) => {
@@ -146,8 +139,13 @@ impl Device {
             }
             None => Err(toml_error(format!("{name}: source `{key}` is not in [sources]"))),
         };
-        cite("organization", &raw.organization.source)?;
-        let organization = raw.organization.counts;
+        let source = raw.organization.remove("source");
+        let source = source.as_ref().and_then(toml::Value::as_str).unwrap_or_default();
+        cite("organization", source)?;
+        let organization: Organization = raw
+            .organization
+            .try_into()
+            .map_err(|error: toml::de::Error| toml_error(format!("[organization] {error}")))?;
         organization.check()?;
         let mut values = BTreeMap::new();
         for (name, entry) in &raw.timing {
@@ -164,7 +162,7 @@ impl Device {
         for command in &raw.command {
             commands.add(command.spec().map_err(toml_error)?)?;
         }
-        let mut table = constraint::standard(&commands, &timing)?;
+        let mut table = constraint::standard(&commands, &timing, &organization)?;
         table.extend(constraint::resolve(&raw.rule, &commands, &timing)?);
         let mut numbers = |entries: &BTreeMap<String, Sourced<f64>>| {
             let cited = entries.iter().map(|(name, entry)| {
@@ -174,6 +172,9 @@ impl Device {
             cited.collect::<Result<BTreeMap<_, _>, TableError>>()
         };
         let idd = IddTable::from_values(&numbers(&raw.power)?, &raw.name)?;
+        if let Some(idd) = &idd {
+            idd.check(&Geometry::new(&organization, &timing, 1.0))?;
+        }
         let per_bit = PerBitTable::from_values(&numbers(&raw.per_bit)?, &raw.name)?;
         if raw.tck_ps == 0 || raw.tck_ps > 1_000_000 {
             return Err(TableError::Controller {
@@ -184,7 +185,7 @@ impl Device {
         }
         Ok(Device {
             mapping: AddressMapping::parse(&raw.mapping, &organization)?,
-            refresh: default_refresh(&raw.refresh, &timing)?,
+            refresh: default_refresh(&raw.refresh, &timing, &organization)?,
             slots: match raw.slots.as_str() {
                 "one" => CommandSlots::One,
                 "two" => CommandSlots::Two,
@@ -222,12 +223,19 @@ impl Device {
             values.insert(name.to_owned(), value);
         }
         let timing = Timing::new(values)?;
-        let mut table = constraint::standard(&self.commands, &timing)?;
+        let mut table = constraint::standard(&self.commands, &timing, &self.organization)?;
         table.extend(constraint::resolve(&self.rules, &self.commands, &timing)?);
         let refresh = match self.refresh {
             Refresh::AllBank { .. } => Refresh::AllBank { interval: timing.need("tREFI")? },
-            other => other,
+            Refresh::PerBank { order, .. } => {
+                Refresh::PerBank { interval: timing.need("tREFIpb")?, order }
+            }
+            Refresh::Off => Refresh::Off,
         };
+        refresh.check_timing(&timing, &self.organization)?;
+        if let Some(idd) = &self.idd {
+            idd.check(&Geometry::new(&self.organization, &timing, 1.0))?;
+        }
         Ok(Device { tck_ps, timing, table, refresh, ..self.clone() })
     }
 
@@ -262,20 +270,21 @@ impl Device {
     }
 }
 
-fn default_refresh(text: &str, timing: &Timing) -> Result<Refresh, TableError> {
-    match text {
-        "off" => Ok(Refresh::Off),
-        "all-bank" => {
-            timing.need("tRFC")?;
-            Ok(Refresh::AllBank { interval: timing.need("tREFI")? })
-        }
+fn default_refresh(
+    text: &str,
+    timing: &Timing,
+    organization: &Organization,
+) -> Result<Refresh, TableError> {
+    let refresh = match text {
+        "off" => Refresh::Off,
+        "all-bank" => Refresh::AllBank { interval: timing.need("tREFI")? },
         "per-bank" => {
-            timing.need("tRFCpb")?;
-            let interval = timing.need("tREFIpb")?;
-            Ok(Refresh::PerBank { interval, order: PerBankOrder::IdleFirst })
+            Refresh::PerBank { interval: timing.need("tREFIpb")?, order: PerBankOrder::IdleFirst }
         }
-        _ => Err(unsupported("refresh", text, "off, all-bank or per-bank")),
-    }
+        _ => return Err(unsupported("refresh", text, "off, all-bank or per-bank")),
+    };
+    refresh.check_timing(timing, organization)?;
+    Ok(refresh)
 }
 
 fn unsupported(field: &'static str, value: &str, expected: &'static str) -> TableError {
@@ -355,6 +364,12 @@ mod tests {
         check("row:15", "row:14", "row has 14 bits but the organisation has 32768 of them");
         check("source = \"jesd235\"", "source = \"x\"", "source `x` is not in [sources]");
         check("slots = \"two\"", "slots = \"three\"", "expected one or two");
+        check("IDD3N = { value = 55", "IDD3N = { value = 39", "IDD3N = 39 mA is below precharge");
+        check("IDD4R = { value = 390", "IDD4R = { value = 39", "IDD4R = 39 mA is below active");
+        check("IDD0 = { value = 65", "IDD0 = { value = 49", "IDD0 = 49 mA is below standby");
+        let with = "[power]\nIDD5PB = { value = 39, source = \"dramsim3\" }";
+        check("[power]", with, "IDD5PB = 39 mA is below precharge standby (2N), 40.0 mA");
+        check("rank_means =", "rank_meens =", "unknown field `rank_meens`");
         check(
             "refresh = \"all-bank\"",
             "refresh = \"often\"",

@@ -299,7 +299,7 @@ impl Engine {
     }
 
     /// Banks covered by `command` when it is sent to `bank`.
-    fn covered(&self, command: CommandId, bank: usize) -> std::ops::Range<usize> {
+    pub(crate) fn covered(&self, command: CommandId, bank: usize) -> std::ops::Range<usize> {
         let per_group = self.organization.banks_per_group as usize;
         let per_rank = self.organization.banks_per_rank() as usize;
         let size = match self.commands.spec(command).scope {

@@ -76,6 +76,26 @@ pub enum TableError {
         /// Closest known name.
         suggestion: Option<&'static str>,
     },
+    /// A constraint table that leaves out what a command costs.
+    #[error("constraint table: no rule from {preceding} to {following}")]
+    MissingRule {
+        /// Earlier command.
+        preceding: &'static str,
+        /// Command that would have to wait.
+        following: &'static str,
+    },
+    /// A current below the standby that it contains.
+    #[error("power: {name} = {current} mA is below {floor}, {least:.1} mA")]
+    Current {
+        /// Name of the current.
+        name: String,
+        /// Its value [mA].
+        current: f64,
+        /// What it contains.
+        floor: &'static str,
+        /// How much that is [mA].
+        least: f64,
+    },
     /// Timings that contradict each other.
     #[error("impossible timing: {left} = {left_value} must be {relation} {right} = {right_value}")]
     ImpossibleTiming {
@@ -278,6 +298,14 @@ pub enum CaseError {
         file: String,
         /// What is wrong.
         source: TableError,
+    },
+    /// Two files for one thing.
+    #[error("both {file} and {other} exist; remove one")]
+    TwoFiles {
+        /// One file.
+        file: String,
+        /// The other.
+        other: String,
     },
     /// Requests stay unserved although nothing can happen any more.
     #[error("request {index} of {total} can never be served: the controller is idle at {cycle}")]

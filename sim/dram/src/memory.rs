@@ -118,13 +118,14 @@ impl Memory {
     /// Builds all channels of a device with its default mapping.
     ///
     /// # Errors
-    /// The controller settings are out of range.
+    /// The controller settings are out of range, or the device lacks a timing of the refresh.
     pub fn new(
         device: &Device,
         controller: &ControllerConfig,
         ratio: ClockRatio,
     ) -> Result<Memory, TableError> {
         let organization = device.organization.clone();
+        controller.refresh.check_timing(&device.timing, &organization)?;
         let channels = (0..organization.channels)
             .map(|index| {
                 let latency = device.timing.read_latency();

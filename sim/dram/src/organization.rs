@@ -17,6 +17,7 @@ pub enum RankMeaning {
 
 /// Counts per parent, except `channels`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Organization {
     /// Independent channels.
     pub channels: u32,
@@ -73,6 +74,12 @@ impl Organization {
             });
         }
         Ok(())
+    }
+
+    /// Whether bursts of several ranks meet on one data bus.
+    #[must_use]
+    pub fn ranks_share_data_bus(&self) -> bool {
+        self.ranks > 1 && self.rank_means == RankMeaning::Rank
     }
 
     /// Banks of one rank.

@@ -25,14 +25,6 @@ pub struct Completion {
 /// No slot.
 pub(crate) const NONE: u32 = u32::MAX;
 
-/// How far a request got, for the row-hit statistics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Hit,
-    Miss,
-    Conflict,
-}
-
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pending {
     pub tag: u64,
@@ -43,7 +35,6 @@ pub(crate) struct Pending {
     pub row: u32,
     pub column: u32,
     pub op: Op,
-    pub outcome: Outcome,
     next: u32,
     prev: u32,
 }
@@ -66,7 +57,6 @@ impl Pool {
             row: at.row,
             column: at.column,
             op,
-            outcome: Outcome::Hit,
             next: NONE,
             prev: NONE,
         };

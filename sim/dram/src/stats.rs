@@ -1,6 +1,49 @@
 //! What a channel counts while it runs.
 
-use crate::request::{Op, Outcome};
+use crate::command::{self, CommandId};
+use crate::request::Op;
+
+/// What a request found in its bank.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Hit,
+    Miss,
+    Conflict,
+}
+
+/// How a bank's row came to be open.
+///
+/// The first column command after an ACT is a conflict if the bank was closed by a PRE and not
+/// refreshed since, and a miss otherwise: the bank had been closed at the start, by
+/// auto-precharge or for a refresh. All further column commands of the row are hits. So the three
+/// follow from the command trace alone.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct RowHistory {
+    closed_for_another_row: bool,
+    /// Outcome of the next column command, if it is the first after its ACT.
+    opened: Option<Outcome>,
+}
+
+impl RowHistory {
+    pub fn row_command(&mut self, command: CommandId) {
+        match command {
+            command::ACT => {
+                let conflict = self.closed_for_another_row;
+                self.opened = Some(if conflict { Outcome::Conflict } else { Outcome::Miss });
+            }
+            command::PRE => self.closed_for_another_row = true,
+            // PREA comes before a refresh of the whole rank only.
+            _ => self.closed_for_another_row = false,
+        }
+    }
+
+    pub fn column_command(&mut self, command: CommandId) -> Outcome {
+        if command == command::RDA || command == command::WRA {
+            self.closed_for_another_row = false;
+        }
+        self.opened.take().unwrap_or(Outcome::Hit)
+    }
+}
 
 /// Latencies in buckets whose width grows with the value: exact below 64, then 32 per doubling.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +99,8 @@ impl LatencyHistogram {
         filled.map(|(index, &count)| (Self::low(index as u64), count))
     }
 
-    /// Smallest value of the bucket that holds the given share of all values.
+    /// Lower end of the bucket in which the given share of all values is reached: the quantile, or up
+    /// to 1/32 below it.
     #[must_use]
     pub fn quantile(&self, share: f64) -> u64 {
         let target = (share.clamp(0.0, 1.0) * self.count as f64).ceil() as u64;
@@ -104,11 +148,12 @@ pub struct Statistics {
     pub reads: u64,
     /// Writes whose column command was issued.
     pub writes: u64,
-    /// Requests that found their row open.
+    /// Column commands that were not the first after the ACT of their row.
     pub row_hits: u64,
-    /// Requests for which a row was opened in a closed bank.
+    /// First column commands of rows opened in a bank that was closed from the start, by
+    /// auto-precharge or for a refresh.
     pub row_misses: u64,
-    /// Requests for which another row was closed first.
+    /// First column commands of rows for which another row was closed.
     pub row_conflicts: u64,
     /// Acceptance to end of data, reads only.
     pub read_latency: LatencyHistogram,

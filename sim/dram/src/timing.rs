@@ -29,10 +29,13 @@ pub const NAMES: &[(&str, &str)] = &[
     ("tPPD", "PRE to PRE, same rank"),
     ("tRFC", "all-bank refresh to any command of the rank"),
     ("tRFCpb", "per-bank refresh to ACT of that bank"),
+    ("tRPab", "PREA to ACT, where it exceeds tRP"),
     ("tRREFD", "per-bank refresh to ACT or per-bank refresh of another bank"),
+    ("tPBR2PBR", "per-bank refresh to that of another bank, where it differs from tRREFD"),
+    ("tPBR2ACT", "per-bank refresh to ACT of another bank, where it differs from tRREFD"),
     ("tREFI", "mean distance of all-bank refreshes"),
     ("tREFIpb", "mean distance of per-bank refreshes of one rank"),
-    ("tCS", "bus turn-around between ranks"),
+    ("tCS", "idle cycles of the data bus between bursts of different ranks"),
     ("tRTR_rd_rd", "RD to RD of another rank"),
     ("tRTR_rd_wr", "RD to WR of another rank"),
     ("tRTR_wr_rd", "WR to RD of another rank"),
@@ -73,18 +76,21 @@ impl Timing {
         timing.order("tRP", "at least", "1 cycle", 1)?;
         timing.order("tRAS", "at least", "tRCDRD", timing.get("tRCDRD"))?;
         timing.order("tRAS", "at least", "tRCDWR", timing.get("tRCDWR"))?;
-        timing.order("tRC", "at least", "tRAS", timing.get("tRAS"))?;
+        // tRC is tRAS + tRP in time; each is rounded to cycles for itself.
+        let row = (timing.get("tRAS") + timing.get("tRP")).saturating_sub(1);
+        timing.order("tRC", "at least", "tRAS + tRP - 1", row)?;
+        timing.order("tCCD_S", "at least", "tBL", timing.get("tBL"))?;
+        let read_end = timing.get("tCL") + timing.get("tBL");
+        let turn = read_end.saturating_sub(timing.get("tCWL"));
+        timing.order("tRTW", "at least", "tCL + tBL - tCWL", turn)?;
+        timing.order("tRPab", "at least", "tRP", timing.get("tRP"))?;
         timing.order("tCCD_L", "at least", "tCCD_S", timing.get("tCCD_S"))?;
         timing.order("tRRD_L", "at least", "tRRD_S", timing.get("tRRD_S"))?;
         timing.order("tWTR_L", "at least", "tWTR_S", timing.get("tWTR_S"))?;
         timing.order("act_cycles", "at least", "1 cycle", 1)?;
         timing.order("act_cycles", "at most", "tRP", timing.get("tRP"))?;
-        if let (Some(_), Some(rfc)) = (timing.find("tREFI"), timing.find("tRFC")) {
-            let busy = rfc + timing.get("tRP");
-            timing.order("tREFI", "more than", "tRFC + tRP", busy + 1)?;
-        }
-        if let (Some(_), Some(rfc)) = (timing.find("tREFIpb"), timing.find("tRREFD")) {
-            timing.order("tREFIpb", "more than", "tRREFD", rfc + 1)?;
+        if let (Some(interval), Some(_)) = (timing.find("tREFI"), timing.find("tRFC")) {
+            timing.check_all_bank_refresh("tREFI", interval)?;
         }
         Ok(timing)
     }
@@ -107,6 +113,38 @@ impl Timing {
     /// It is not.
     pub fn need(&self, name: &'static str) -> Result<u64, TableError> {
         self.find(name).ok_or(TableError::MissingTiming { name })
+    }
+
+    /// Checks that all-bank refreshes every `interval` cycles, called `name`, are possible.
+    ///
+    /// # Errors
+    /// The timing of the refresh is absent, or it leaves no time for anything else.
+    pub fn check_all_bank_refresh(&self, name: &str, interval: u64) -> Result<(), TableError> {
+        let busy = self.need("tRFC")?.saturating_add(self.get("tRP"));
+        self.relate((name, interval), "more than", ("tRFC + tRP", busy))
+    }
+
+    /// The same for per-bank refreshes, one bank of a rank every `interval` cycles.
+    ///
+    /// # Errors
+    /// As [`Timing::check_all_bank_refresh`].
+    pub fn check_per_bank_refresh(
+        &self,
+        name: &str,
+        interval: u64,
+        banks_per_rank: u32,
+    ) -> Result<(), TableError> {
+        let busy = self.need("tRFCpb")?.saturating_add(self.get("tRP"));
+        let (spacing, distance) = match self.find("tPBR2PBR") {
+            Some(distance) => ("tPBR2PBR", distance),
+            None => ("tRREFD", self.need("tRREFD")?),
+        };
+        if self.find("tPBR2ACT").is_none() {
+            self.need("tRREFD")?;
+        }
+        self.relate((name, interval), "more than", (spacing, distance))?;
+        let round = interval.saturating_mul(u64::from(banks_per_rank));
+        self.relate((&format!("{name} over all banks"), round), "more than", ("tRFCpb + tRP", busy))
     }
 
     /// RD to the end of its data [cycles].
@@ -137,20 +175,18 @@ impl Timing {
         &self,
         (left, left_value): (&str, u64),
         relation: &'static str,
-        (right, bound): (&str, u64),
+        (right, right_value): (&str, u64),
     ) -> Result<(), TableError> {
-        let holds = if relation == "at most" { left_value <= bound } else { left_value >= bound };
+        let holds = match relation {
+            "at most" => left_value <= right_value,
+            "at least" => left_value >= right_value,
+            _ => left_value > right_value,
+        };
         if holds {
             return Ok(());
         }
-        let right_value = if relation == "more than" { bound - 1 } else { bound };
-        Err(TableError::ImpossibleTiming {
-            left: left.to_owned(),
-            left_value,
-            relation,
-            right: right.to_owned(),
-            right_value,
-        })
+        let (left, right) = (left.to_owned(), right.to_owned());
+        Err(TableError::ImpossibleTiming { left, left_value, relation, right, right_value })
     }
 }
 
@@ -172,8 +208,10 @@ pub fn suggest(name: &str) -> Option<&'static str> {
         }
         row[b.len()]
     };
-    let best = NAMES.iter().map(|&(known, _)| (distance(known), known)).min()?;
-    (best.0 <= 2).then_some(best.1)
+    // Swapped letters cost two, as much as two missing ones: the length decides.
+    let length = |known: &str| known.len().abs_diff(name.len());
+    let best = NAMES.iter().map(|&(known, _)| (distance(known), length(known), known)).min()?;
+    (best.0 <= 2).then_some(best.2)
 }
 
 #[cfg(test)]
@@ -220,6 +258,7 @@ mod tests {
     fn a_misspelt_name_gets_a_suggestion() {
         assert_eq!(suggest("tRCDRd"), Some("tRCDRD"));
         assert_eq!(suggest("tRCDR"), Some("tRCDRD"));
+        assert_eq!(suggest("tRFCbp"), Some("tRFCpb"));
         assert_eq!(suggest("voltage"), None);
     }
 }

@@ -41,6 +41,16 @@ impl CommandSink for Vec<Issued> {
     }
 }
 
+/// Passes everything on where there is somebody.
+impl<S: CommandSink> CommandSink for Option<S> {
+    #[inline]
+    fn command(&mut self, issued: &Issued) {
+        if let Some(sink) = self {
+            sink.command(issued);
+        }
+    }
+}
+
 /// Both receive every command.
 impl<A: CommandSink, B: CommandSink> CommandSink for (A, B) {
     fn command(&mut self, issued: &Issued) {

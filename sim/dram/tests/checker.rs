@@ -3,18 +3,25 @@
 //! That checker knows no per-bank refresh: those commands are taken out of the trace it reads, and a
 //! second one in `python/`, written for them alone, reads the whole trace.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use attelier_dram::Device;
 use attelier_dram::case::{CaseParams, read_requests, run, run_case};
 use attelier_dram::command::REFPB;
+use attelier_dram::organization::RankMeaning;
+use attelier_dram::policy::{ControllerConfig, Policy, Refresh};
 use attelier_dram::trace::{Issued, write_csv};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 use serde_json::{Value, json};
 
 mod common;
+
+const PER_BANK_CHECKER: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/check_per_bank_refresh.py");
 
 /// Interpreter and checker, or a printed skip.
 fn checker() -> Option<PathBuf> {
@@ -55,13 +62,14 @@ fn the_checker_accepts_our_traces_of_the_golden_cases() {
     let out = tempfile::tempdir().expect("temporary folder");
     let dirs = common::case_dirs(&root);
     for dir in &dirs {
-        let (params, result) = run_case(dir).expect("golden cases run");
+        let mut commands = Vec::new();
+        let (params, result) = run_case(dir, &mut commands).expect("golden cases run");
         let target = out.path().join(dir.file_name().expect("a folder name"));
         std::fs::create_dir(&target).expect("temporary folder");
         for name in ["params.json", "requests.csv.gz"] {
             std::fs::copy(dir.join(name), target.join(name)).expect("temporary folder");
         }
-        write_trace(&target, &params, &result.commands);
+        write_trace(&target, &params, &commands);
         // The checker knows one read per address, which holds in these cases only.
         let mut completions = "index,accept,complete\n".to_owned();
         for (index, served) in result.served.iter().enumerate() {
@@ -172,13 +180,13 @@ fn the_checker_accepts_random_cases_with_channels_repeats_and_per_bank_refresh()
         let text = random_requests(&mut rng, params.mapping.capacity_bytes(), tx_bytes);
         let requests =
             read_requests(text.as_bytes(), &params.mapping, "requests").expect("legal requests");
-        let result = run(&params, &requests).expect("every request is served");
+        let (_, commands) = run(&params, &requests).expect("every request is served");
         let others = |issued: &&Issued| issued.command != REFPB;
-        let known: Vec<Issued> = result.commands.iter().filter(others).copied().collect();
+        let known: Vec<Issued> = commands.iter().filter(others).copied().collect();
         write_trace(&dir, &params, &known);
         if json["refresh"]["kind"] == "per-bank" {
             let whole = refreshing.path().join(&name);
-            write_trace(&whole, &params, &result.commands);
+            write_trace(&whole, &params, &commands);
             std::fs::write(whole.join("params.json"), json.to_string()).expect("temporary folder");
             json["refresh"] = json!({"enabled": false});
             per_bank += 1;
@@ -187,7 +195,99 @@ fn the_checker_accepts_random_cases_with_channels_repeats_and_per_bank_refresh()
         std::fs::write(dir.join("requests.csv"), text).expect("temporary folder");
     }
     accept(&script, out.path(), 50);
-    let per_bank_checker =
-        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/check_per_bank_refresh.py");
-    accept(Path::new(per_bank_checker), refreshing.path(), per_bank);
+    accept(Path::new(PER_BANK_CHECKER), refreshing.path(), per_bank);
+}
+
+/// What the checkers must know of a device.
+fn device_json(device: &Device, text: &str) -> Value {
+    let o = &device.organization;
+    let mut lsb = 0;
+    let fields = text.split_whitespace().map(|part| {
+        let (name, bits) = part.split_once(':').expect("a field and its bits");
+        let bits: u32 = bits.parse().expect("a number");
+        let field = json!({"field": name, "lsb": lsb, "bits": bits});
+        lsb += bits;
+        field
+    });
+    let fields: Vec<Value> = fields.collect();
+    let timing: BTreeMap<&str, u64> = device.timing.iter().collect();
+    let pseudo_channels = o.rank_means == RankMeaning::PseudoChannel;
+    let (all_bank, per_bank) = match device.refresh {
+        Refresh::AllBank { .. } => (true, None),
+        Refresh::PerBank { interval, .. } => (false, Some(interval)),
+        Refresh::Off => (false, None),
+    };
+    json!({
+        "standard": device.standard,
+        "organization": {"channels": o.channels, "ranks": o.ranks, "bankgroups": o.bankgroups,
+            "banks_per_group": o.banks_per_group, "rows": o.rows, "columns": o.columns,
+            "tx_bytes": o.tx_bytes,
+            "rank_means": if pseudo_channels { "pseudochannel" } else { "rank" }},
+        "timing": timing,
+        "address_mapping": {"lsb_to_msb": fields},
+        "refresh": {"enabled": all_bank, "interval_cycles": per_bank},
+    })
+}
+
+/// Every built-in device, and those with ranks once more with two of them.
+fn devices() -> Vec<(String, Device, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("devices");
+    let mut all = Vec::new();
+    for name in Device::names() {
+        let text = std::fs::read_to_string(folder.join(format!("{name}.toml"))).expect("a table");
+        let two =
+            text.replace("ranks = 1\n", "ranks = 2\n").replace(" bankgroup:", " rank:1 bankgroup:");
+        for (ranks, text) in [(1, text.clone()), (2, two)] {
+            let timed = text.contains("tCS =");
+            if ranks == 1 || timed {
+                let device = Device::from_toml(&text, name).expect("a legal table");
+                let fields = text.lines().find_map(|line| line.strip_prefix("mapping = "));
+                let fields = fields.expect("a mapping").trim_matches('"').to_owned();
+                all.push((format!("{name}-{ranks}"), device, fields));
+            }
+        }
+    }
+    all
+}
+
+/// A request that arrives in cycle i has its first command in cycle i + 1, on devices as in the
+/// recorded cases.
+#[test]
+fn the_checkers_accept_every_device_under_every_policy() {
+    let Some(script) = checker() else { return };
+    let out = tempfile::tempdir().expect("temporary folder");
+    let refreshing = tempfile::tempdir().expect("temporary folder");
+    let mut rng = Pcg64Mcg::seed_from_u64(11);
+    let (mut count, mut per_bank) = (0, 0);
+    for (name, device, fields) in devices() {
+        for (policy, _) in Policy::NAMES {
+            let dir = out.path().join(format!("{name}-{policy}"));
+            let controller = ControllerConfig {
+                policy: Policy::named(policy).expect("a name of the list"),
+                ..device.default_controller()
+            };
+            let params = CaseParams::of_device(&device, controller);
+            let tx_bytes = u64::from(device.organization.tx_bytes);
+            let text = random_requests(&mut rng, device.mapping.capacity_bytes(), tx_bytes);
+            let requests =
+                read_requests(text.as_bytes(), &params.mapping, "requests").expect("legal");
+            let (_, commands) = run(&params, &requests).expect("every request is served");
+            let json = device_json(&device, &fields);
+            let known: Vec<Issued> =
+                commands.iter().filter(|issued| issued.command != REFPB).copied().collect();
+            write_trace(&dir, &params, &known);
+            std::fs::write(dir.join("params.json"), json.to_string()).expect("temporary folder");
+            std::fs::write(dir.join("requests.csv"), text).expect("temporary folder");
+            if matches!(device.refresh, Refresh::PerBank { .. }) {
+                let whole = refreshing.path().join(format!("{name}-{policy}"));
+                write_trace(&whole, &params, &commands);
+                std::fs::write(whole.join("params.json"), json.to_string()).expect("folder");
+                per_bank += 1;
+            }
+            count += 1;
+        }
+    }
+    assert!(count >= 40 && per_bank >= 16, "{count} traces, {per_bank} with per-bank refresh");
+    accept(&script, out.path(), count);
+    accept(Path::new(PER_BANK_CHECKER), refreshing.path(), per_bank);
 }

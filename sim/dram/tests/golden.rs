@@ -32,9 +32,10 @@ fn difference(ours: &str, golden: &str) -> Option<String> {
 }
 
 fn compare(dir: &Path) -> Result<(), String> {
-    let (params, result) = run_case(dir).map_err(|error| error.to_string())?;
+    let mut issued = Vec::new();
+    let (params, result) = run_case(dir, &mut issued).map_err(|error| error.to_string())?;
     let mut commands = Vec::new();
-    write_csv(&mut commands, &result.commands, &params.commands, &params.organization)
+    write_csv(&mut commands, &issued, &params.commands, &params.organization)
         .map_err(|error| error.to_string())?;
     let commands = String::from_utf8(commands).map_err(|error| error.to_string())?;
     if let Some(text) = difference(&commands, &unzip(&dir.join("commands.csv.gz"))) {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use attelier_dram::{
-    Device, Op,
+    Channel, Device, Op,
     case::{CaseParams, CaseResult},
     energy::{self, Account, Activity, Geometry},
     stats::{LatencyHistogram, Statistics},
@@ -28,7 +28,8 @@ pub(super) struct Summary {
     refreshes: u64,
     /// Arrival in the trace to the end of the data, reads only; `None` without reads.
     read_latency: Option<Latency>,
-    /// The same from acceptance by the controller, without the wait in front of a full queue.
+    /// The same from acceptance by the controller, without the wait in front of a full queue; the
+    /// quantiles are up to 1/32 low.
     read_latency_accepted: Option<Latency>,
     residency: Residency,
     /// What needs the clock and the currents of a device.
@@ -47,7 +48,24 @@ struct Latency {
 }
 
 impl Latency {
-    fn of(histogram: &LatencyHistogram) -> Option<Self> {
+    /// Exact quantiles of all values.
+    fn of(mut values: Vec<u64>) -> Option<Self> {
+        values.sort_unstable();
+        let max = *values.last()?;
+        let count = values.len();
+        let quantile = |percent: usize| values[(count * percent).div_ceil(100) - 1];
+        let sum: u128 = values.iter().map(|&value| u128::from(value)).sum();
+        Some(Self {
+            mean: sum as f64 / count as f64,
+            p50: quantile(50),
+            p90: quantile(90),
+            p99: quantile(99),
+            max,
+        })
+    }
+
+    /// Quantiles from buckets, of each its lower end: up to 1/32 below the value.
+    fn of_histogram(histogram: &LatencyHistogram) -> Option<Self> {
         (histogram.count() > 0).then(|| Self {
             mean: histogram.mean(),
             p50: histogram.quantile(0.5),
@@ -93,23 +111,21 @@ impl Summary {
             all.merge(channel.statistics());
             activity.add(&Activity::of(channel, end));
         }
-        let mut latency = LatencyHistogram::default();
-        for read in result.served.iter().filter(|request| request.op == Op::Read) {
-            latency.add(read.complete.saturating_sub(read.arrival));
-        }
+        let reads = result.served.iter().filter(|request| request.op == Op::Read);
+        let latencies = reads.map(|read| read.complete.saturating_sub(read.arrival)).collect();
         Self {
             device: device.map(|device| device.name.clone()),
             last_cycle: result.last_cycle,
             requests: result.served.len() as u64,
-            commands: result.commands.len() as u64,
+            commands: result.channels.iter().flat_map(Channel::command_counts).sum(),
             reads: all.reads,
             writes: all.writes,
             row_hits: all.row_hits,
             row_misses: all.row_misses,
             row_conflicts: all.row_conflicts,
             refreshes: activity.refreshes_all_bank + activity.refreshes_per_bank,
-            read_latency: Latency::of(&latency),
-            read_latency_accepted: Latency::of(&all.read_latency),
+            read_latency: Latency::of(latencies),
+            read_latency_accepted: Latency::of_histogram(&all.read_latency),
             residency: Residency {
                 active: activity.active_cycles,
                 precharged: activity.precharged_cycles,
@@ -132,7 +148,7 @@ impl Summary {
             latency.write("read latency", &mut text);
         }
         if let Some(latency) = &self.read_latency_accepted {
-            latency.write("after acceptance", &mut text);
+            latency.write("after acceptance (quantiles up to 3 % low)", &mut text);
         }
         let Residency { active, precharged, bank_active } = self.residency;
         let banks = if active == 0 { 0.0 } else { bank_active as f64 / active as f64 };

@@ -15,4 +15,4 @@ mod files;
 pub use files::{load, load_requests, run_case};
 pub use params::CaseParams;
 pub use requests::{TraceRequest, read_requests};
-pub use run::{CaseResult, Served, run};
+pub use run::{CaseResult, Injection, Served, run, run_into};

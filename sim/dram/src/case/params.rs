@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
-use crate::command::CommandSet;
+use crate::case::Injection;
+use crate::command::{ACT, CommandSet, REFA, REFPB};
 use crate::constraint::{self, Constraint, RawConstraint};
 use crate::device::Device;
 use crate::error::{CaseError, TableError};
 use crate::mapping::{AddressMapping, Field};
-use crate::organization::{Organization, RankMeaning};
+use crate::organization::Organization;
 use crate::policy::{
     ActiveListConfig, BankQueuesConfig, CommandSlots, ControllerConfig, PagePolicy, PerBankOrder,
     Policy, Refresh, Scheduler, Stepping,
 };
-use crate::timing::Timing;
+use crate::timing::{self, Timing};
 
 /// A checked parameter file.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,9 +41,15 @@ pub struct CaseParams {
     pub tail: u64,
     /// Whether to run until every write has reached its bank, not only until it counts as complete.
     pub drain: bool,
+    /// How many requests are offered per step.
+    pub injection: Injection,
 }
 
+/// The file as it is written. The fields without a type describe how a recorded case came about;
+/// nothing is read from them, and any other name is refused.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "accepted, but of no influence")]
 struct Raw {
     organization: Organization,
     timing: BTreeMap<String, Option<u64>>,
@@ -50,9 +58,24 @@ struct Raw {
     policy: RawPolicy,
     refresh: RawRefresh,
     read_latency_cycles: Option<u64>,
+    case: Option<IgnoredAny>,
+    tool: Option<IgnoredAny>,
+    commit: Option<IgnoredAny>,
+    standard: Option<IgnoredAny>,
+    org_preset: Option<IgnoredAny>,
+    timing_preset: Option<IgnoredAny>,
+    base_config: Option<IgnoredAny>,
+    overrides: Option<IgnoredAny>,
+    tck_ns: Option<IgnoredAny>,
+    raw_timing_cycles: Option<IgnoredAny>,
+    requests: Option<IgnoredAny>,
+    unissued_writes: Option<IgnoredAny>,
+    cycle_convention: Option<IgnoredAny>,
+    results: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawRow {
     scope: String,
     prev: Vec<String>,
@@ -69,11 +92,15 @@ fn one() -> u64 {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "the name is accepted, but of no influence")]
 struct RawMapping {
     lsb_to_msb: Vec<RawField>,
+    name: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawField {
     field: String,
     lsb: u32,
@@ -81,6 +108,8 @@ struct RawField {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "two names are accepted, but of no influence")]
 struct RawPolicy {
     model: String,
     #[serde(default = "open")]
@@ -95,6 +124,8 @@ struct RawPolicy {
     unified_queue: Option<bool>,
     command_queue_per_bank: Option<usize>,
     row_hit_cap_before_precharge: Option<u32>,
+    controller: Option<IgnoredAny>,
+    priority_queue: Option<IgnoredAny>,
 }
 
 fn open() -> String {
@@ -102,6 +133,7 @@ fn open() -> String {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawRefresh {
     enabled: bool,
     #[serde(default)]
@@ -110,7 +142,11 @@ struct RawRefresh {
 }
 
 impl CaseParams {
-    /// A device under a controller, with the device's own mapping; cycles and driver steps agree.
+    /// A device under a controller, with the device's own mapping.
+    ///
+    /// As in the recorded cases, a request that arrives at step i has its first command at cycle
+    /// i + 1 at the earliest: the active list sees it one cycle later, the bank queues take a cycle
+    /// to pass it on.
     #[must_use]
     pub fn of_device(device: &Device, controller: ControllerConfig) -> CaseParams {
         CaseParams {
@@ -119,11 +155,15 @@ impl CaseParams {
             timing: device.timing.clone(),
             table: device.table.clone(),
             mapping: device.mapping.clone(),
-            controller,
             read_latency: device.timing.read_latency(),
-            first_cycle: 0,
+            first_cycle: match &controller.policy {
+                Policy::ActiveList(_) => 1,
+                Policy::BankQueues(_) => 0,
+            },
+            controller,
             tail: 0,
             drain: true,
+            injection: Injection::OnePerChannel,
         }
     }
 
@@ -137,20 +177,24 @@ impl CaseParams {
         let table_error = |source| CaseError::Table { file: file.to_owned(), source };
         let organization = raw.organization;
         organization.check().map_err(table_error)?;
-        let given = raw.timing.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        let mut values: BTreeMap<String, u64> = given.collect();
-        if raw.constraint_table.is_none() {
-            derive_rank_turnaround(&organization, &mut values);
-        }
-        let timing = Timing::new(values).map_err(table_error)?;
+        let timing = timing(raw.timing, &organization).map_err(table_error)?;
         let commands = CommandSet::jedec();
         let table = match &raw.constraint_table {
+            Some(rows) if rows.is_empty() => {
+                return Err(field(file, "constraint_table", "[]", "at least one rule, or none"));
+            }
             Some(rows) => convert(rows, &commands),
-            None => constraint::standard(&commands, &timing),
+            None => constraint::standard(&commands, &timing, &organization),
         }
         .map_err(table_error)?;
         let mapping = mapping(&raw.address_mapping, &organization).map_err(table_error)?;
         let refresh = refresh(&raw.refresh, &raw.policy, &timing, &organization, file)?;
+        refresh.check_timing(&timing, &organization).map_err(table_error)?;
+        if raw.constraint_table.is_some() {
+            // A table is taken as it is, so what it leaves out would cost nothing.
+            check_refresh_rules(refresh, &table).map_err(table_error)?;
+            constraint::check_shared_bus(&table, &organization).map_err(table_error)?;
+        }
         let (policy, first_cycle, tail) = policy(&raw.policy, file)?;
         let controller = ControllerConfig {
             policy,
@@ -175,6 +219,7 @@ impl CaseParams {
             first_cycle,
             tail,
             drain: false,
+            injection: Injection::OnePerStep,
         })
     }
 }
@@ -205,24 +250,39 @@ fn convert(rows: &[RawRow], commands: &CommandSet) -> Result<Vec<Constraint>, Ta
     Ok(table)
 }
 
-/// Bursts of different ranks may not overlap on a shared data bus. The bus turn-around follows
-/// from tRTW = tCL + tBL - tCWL + turn-around, which the parameter files give.
-fn derive_rank_turnaround(organization: &Organization, values: &mut BTreeMap<String, u64>) {
-    if organization.ranks < 2 || organization.rank_means == RankMeaning::PseudoChannel {
-        return;
+/// Known timings. The turn-around of a data bus that ranks share follows, where it is not given,
+/// from tRTW = tCL + tBL - tCWL + turn-around.
+fn timing(
+    given: BTreeMap<String, Option<u64>>,
+    organization: &Organization,
+) -> Result<Timing, TableError> {
+    for name in given.keys() {
+        if !timing::NAMES.iter().any(|(known, _)| known == name) {
+            let suggestion = timing::suggest(name);
+            return Err(TableError::UnknownTiming { name: name.clone(), suggestion });
+        }
     }
-    let get = |name: &str| values.get(name).copied().unwrap_or(0).min(crate::timing::LONGEST);
-    let (cl, cwl, bl) = (get("tCL"), get("tCWL"), get("tBL"));
-    let turn = (get("tRTW") + cwl).saturating_sub(cl + bl);
-    let derived = [
-        ("tRTR_rd_rd", bl + turn),
-        ("tRTR_rd_wr", (cl + bl + turn).saturating_sub(cwl)),
-        ("tRTR_wr_rd", (cwl + bl + turn).saturating_sub(cl)),
-        ("tRTR_wr_wr", bl + turn),
-    ];
-    for (name, value) in derived {
-        values.entry(name.to_owned()).or_insert(value);
+    let given = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let mut values: BTreeMap<String, u64> = given.collect();
+    if organization.ranks_share_data_bus() {
+        let get = |name: &str| values.get(name).copied().unwrap_or(0).min(timing::LONGEST);
+        let turn = (get("tRTW") + get("tCWL")).saturating_sub(get("tCL") + get("tBL"));
+        values.entry("tCS".to_owned()).or_insert(turn);
     }
+    Timing::new(values)
+}
+
+/// A table must say what a refresh costs.
+fn check_refresh_rules(refresh: Refresh, table: &[Constraint]) -> Result<(), TableError> {
+    let (command, name) = match refresh {
+        Refresh::Off => return Ok(()),
+        Refresh::AllBank { .. } => (REFA, "REFA"),
+        Refresh::PerBank { .. } => (REFPB, "REFPB"),
+    };
+    if constraint::relates(table, command, ACT) {
+        return Ok(());
+    }
+    Err(TableError::MissingRule { preceding: name, following: "ACT" })
 }
 
 fn mapping(raw: &RawMapping, organization: &Organization) -> Result<AddressMapping, TableError> {
@@ -266,8 +326,25 @@ fn refresh(
 }
 
 fn policy(raw: &RawPolicy, file: &str) -> Result<(Policy, u64, u64), CaseError> {
+    let active_list = [
+        ("policy.read_queue", raw.read_queue.is_some()),
+        ("policy.write_queue", raw.write_queue.is_some()),
+        ("policy.write_low_watermark", raw.write_low_watermark.is_some()),
+        ("policy.write_high_watermark", raw.write_high_watermark.is_some()),
+    ];
+    let bank_queues = [
+        ("policy.transaction_queue", raw.transaction_queue.is_some()),
+        ("policy.unified_queue", raw.unified_queue.is_some()),
+        ("policy.command_queue_per_bank", raw.command_queue_per_bank.is_some()),
+        ("policy.row_hit_cap_before_precharge", raw.row_hit_cap_before_precharge.is_some()),
+    ];
+    let foreign = |fields: [(&'static str, bool); 4], expected| {
+        let given = fields.into_iter().find(|&(_, given)| given);
+        given.map_or(Ok(()), |(name, _)| Err(field(file, name, "given", expected)))
+    };
     match raw.model.as_str() {
         "ramulator2" => {
+            foreign(bank_queues, "it only with the model dramsim3")?;
             let default = ActiveListConfig::default();
             let scheduler = match raw.scheduler.as_deref() {
                 None | Some("FRFCFS") => Scheduler::FrFcfs,
@@ -289,6 +366,11 @@ fn policy(raw: &RawPolicy, file: &str) -> Result<(Policy, u64, u64), CaseError> 
             Ok((Policy::ActiveList(config), 1, 0))
         }
         "dramsim3" => {
+            foreign(active_list, "it only with the model ramulator2")?;
+            let known = "per-bank queues, round-robin, first-ready";
+            if let Some(other) = raw.scheduler.as_deref().filter(|&name| name != known) {
+                return Err(field(file, "policy.scheduler", other, known));
+            }
             let default = BankQueuesConfig::default();
             let config = BankQueuesConfig {
                 transaction_queue: raw.transaction_queue.unwrap_or(default.transaction_queue),

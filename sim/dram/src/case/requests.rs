@@ -19,8 +19,9 @@ pub struct TraceRequest {
     pub location: Location,
 }
 
-/// Latest arrival accepted, seconds of memory time: waiting for it costs every refresh on the way.
-const LAST_ARRIVAL: u64 = 1 << 32;
+/// Latest arrival accepted, about a quarter of a second of memory time: waiting for it costs every
+/// refresh on the way.
+const LAST_ARRIVAL: u64 = 1 << 28;
 
 /// Reads a request trace; `file` is its name for error messages.
 ///
@@ -58,11 +59,13 @@ pub fn read_requests<R: io::Read>(
             return Err(wrong("three fields: arrival,op,address", &whole));
         }
         let (arrival, op, address) = (record[0].trim(), record[1].trim(), record[2].trim());
-        let step: u64 = arrival
-            .parse()
-            .ok()
+        // Rust's parsers take a leading plus, the format does not.
+        let digits = |text: &str| !text.starts_with('+');
+        let step: u64 = Some(arrival)
+            .filter(|text| digits(text))
+            .and_then(|text| text.parse().ok())
             .filter(|&step| step <= LAST_ARRIVAL)
-            .ok_or_else(|| wrong("an arrival step from 0 to 2^32", arrival))?;
+            .ok_or_else(|| wrong("an arrival step from 0 to 2^28", arrival))?;
         if requests.last().is_some_and(|last: &TraceRequest| last.arrival > step) {
             return Err(wrong("an arrival no earlier than that of the line above", arrival));
         }
@@ -71,9 +74,11 @@ pub fn read_requests<R: io::Read>(
             "W" => Op::Write,
             _ => return Err(wrong("R or W", op)),
         };
-        let digits = address.strip_prefix("0x").or(address.strip_prefix("0X"));
-        let address = u64::from_str_radix(digits.unwrap_or(address), 16)
-            .map_err(|_| wrong("a hexadecimal address", address))?;
+        let bare = address.strip_prefix("0x").or(address.strip_prefix("0X")).unwrap_or(address);
+        let address = Some(bare)
+            .filter(|text| digits(text))
+            .and_then(|text| u64::from_str_radix(text, 16).ok())
+            .ok_or_else(|| wrong("a hexadecimal address", address))?;
         let outside =
             |source: AddressError| CaseError::Address { file: file.to_owned(), line, source };
         let location = mapping.decode(address).map_err(outside)?;

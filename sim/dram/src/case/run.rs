@@ -1,10 +1,13 @@
-//! The driver of a case: one request offered per step, in order, until all are complete.
+//! The driver of a case: offers requests, in trace order, until all are complete.
+//!
+//! A recorded case offers one request per step, whatever its channel. A trace on a device offers one
+//! per channel and step: the order is kept inside each channel, and a full channel holds up no other.
 
 use crate::case::{CaseParams, TraceRequest};
 use crate::channel::Channel;
 use crate::error::CaseError;
 use crate::request::Op;
-use crate::trace::Issued;
+use crate::trace::{CommandSink, Issued};
 
 /// When one request came, was taken and finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,11 +22,18 @@ pub struct Served {
     pub complete: u64,
 }
 
-/// What a case produced.
+/// How many requests the driver offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Injection {
+    /// One per step, as the recorded cases.
+    OnePerStep,
+    /// One per channel and step, so that every channel can be kept busy.
+    OnePerChannel,
+}
+
+/// What a case produced, beside its commands.
 #[derive(Debug, Clone)]
 pub struct CaseResult {
-    /// All commands in ascending cycle order; inside a channel the issue order.
-    pub commands: Vec<Issued>,
     /// One entry per request, in trace order.
     pub served: Vec<Served>,
     /// Last cycle simulated.
@@ -35,26 +45,76 @@ pub struct CaseResult {
 /// Cycles without any progress after which a run is given up.
 const PATIENCE: u64 = 1 << 26;
 
-/// Runs a request trace.
+/// Requests in the order in which one source offers them.
+struct Source {
+    /// Indices into the trace.
+    requests: Vec<usize>,
+    offered: usize,
+}
+
+impl Source {
+    /// The sources of a trace: one in all, or one per channel.
+    fn split(params: &CaseParams, requests: &[TraceRequest]) -> Vec<Source> {
+        let count = match params.injection {
+            Injection::OnePerStep => 1,
+            Injection::OnePerChannel => params.organization.channels as usize,
+        };
+        let mut sources: Vec<Source> =
+            (0..count).map(|_| Source { requests: Vec::new(), offered: 0 }).collect();
+        for (index, request) in requests.iter().enumerate() {
+            let source = if count == 1 { 0 } else { request.location.channel as usize };
+            sources[source].requests.push(index);
+        }
+        sources
+    }
+
+    fn next(&self) -> Option<usize> {
+        self.requests.get(self.offered).copied()
+    }
+}
+
+/// Runs a request trace and keeps its commands, in ascending cycle order; inside a channel the issue
+/// order.
+///
+/// # Errors
+/// As [`run_into`].
+pub fn run(
+    params: &CaseParams,
+    requests: &[TraceRequest],
+) -> Result<(CaseResult, Vec<Issued>), CaseError> {
+    let mut commands = Vec::new();
+    let result = run_into(params, requests, &mut commands)?;
+    Ok((result, commands))
+}
+
+/// Runs a request trace; `sink` receives the commands in ascending cycle order.
 ///
 /// # Errors
 /// The parameters are out of range, or the requests cannot all be served.
-pub fn run(params: &CaseParams, requests: &[TraceRequest]) -> Result<CaseResult, CaseError> {
+pub fn run_into<S: CommandSink>(
+    params: &CaseParams,
+    requests: &[TraceRequest],
+    sink: &mut S,
+) -> Result<CaseResult, CaseError> {
     let p = params;
-    let mut channels = (0..p.organization.channels)
-        .map(|index| {
+    let mut channels = p
+        .controller
+        .refresh
+        .check_timing(&p.timing, &p.organization)
+        .and_then(|()| {
             let (o, c) = (&p.organization, &p.commands);
-            Channel::new(index, o, c, &p.table, p.read_latency, &p.controller)
+            (0..o.channels)
+                .map(|index| Channel::new(index, o, c, &p.table, p.read_latency, &p.controller))
+                .collect::<Result<Vec<_>, _>>()
         })
-        .collect::<Result<Vec<_>, _>>()
         .map_err(|source| CaseError::Table { file: "params".to_owned(), source })?;
-    let mut commands = Vec::new();
     let waiting = |request: &TraceRequest| {
         let (op, arrival) = (request.op, request.arrival + p.first_cycle);
         Served { op, arrival, accept: 0, complete: 0 }
     };
     let mut served: Vec<Served> = requests.iter().map(waiting).collect();
-    let (mut offered, mut finished) = (0usize, 0usize);
+    let mut sources = Source::split(p, requests);
+    let mut finished = 0usize;
     let mut last_complete = 0;
     let mut step = 0u64;
     let mut progress = 0u64;
@@ -62,16 +122,20 @@ pub fn run(params: &CaseParams, requests: &[TraceRequest]) -> Result<CaseResult,
     let mut draining = false;
     while end.is_none_or(|end| step + p.first_cycle <= end) {
         let now = step + p.first_cycle;
-        if let Some(request) = requests.get(offered).filter(|request| request.arrival <= step) {
+        for source in &mut sources {
+            let Some(index) = source.next() else { continue };
+            let request = &requests[index];
             let channel = &mut channels[request.location.channel as usize];
-            if channel.accept(request.op, &request.location, offered as u64, now) {
-                served[offered].accept = step;
-                offered += 1;
+            if request.arrival <= step
+                && channel.accept(request.op, &request.location, index as u64, now)
+            {
+                served[index].accept = step;
+                source.offered += 1;
                 progress = step;
             }
         }
         for channel in &mut channels {
-            channel.tick(now, &mut commands);
+            channel.tick(now, sink);
             while let Some(done) = channel.pop_completion(u64::MAX) {
                 // Posted writes of a controller that counts from 0 finish one cycle after
                 // acceptance; cycles and steps differ by `first_cycle` only.
@@ -93,10 +157,12 @@ pub fn run(params: &CaseParams, requests: &[TraceRequest]) -> Result<CaseResult,
         }
         let event = channels.iter().map(Channel::next_event).min().unwrap_or(u64::MAX);
         let event = event.saturating_sub(p.first_cycle);
-        let arrival = requests.get(offered).map_or(u64::MAX, |request| {
+        let offer = |source: &Source| {
+            let request = &requests[source.next()?];
             let channel = &channels[request.location.channel as usize];
-            if channel.can_accept(request.op) { request.arrival } else { u64::MAX }
-        });
+            channel.can_accept(request.op).then_some(request.arrival)
+        };
+        let arrival = sources.iter().filter_map(offer).min().unwrap_or(u64::MAX);
         let next = event.min(arrival).max(step + 1);
         let waiting = end.is_none() && arrival == u64::MAX;
         if waiting && (next == u64::MAX || next - progress > PATIENCE) {
@@ -108,7 +174,5 @@ pub fn run(params: &CaseParams, requests: &[TraceRequest]) -> Result<CaseResult,
         }
         step = next;
     }
-    commands.sort_by_key(|issued: &Issued| issued.cycle);
-    let last_cycle = end.unwrap_or(0);
-    Ok(CaseResult { commands, served, last_cycle, channels })
+    Ok(CaseResult { served, last_cycle: end.unwrap_or(0), channels })
 }

@@ -5,7 +5,8 @@
 //! `I_theta = (I0 (tRP + tRAS) - Ibeta tRP) / tRAS`; activate `V (I_theta - I_1) tRAS`, precharge
 //! `V (Ibeta - I2N) tRP`, column `V (I4 - I3N) burst`, refresh `V (I5 - I3N) tRFC`; background
 //! `V I2N` while no bank is open, otherwise `V I_rho` plus `V (I_1 - I_rho)` per open bank. With
-//! all banks open that is I3N, with one it is I_1.
+//! all banks open that is I3N, with one it is I_1. A per-bank refresh as in
+//! [`crate::energy::micron`].
 
 use crate::energy::{Account, Activity, Geometry, IddTable};
 
@@ -44,8 +45,8 @@ pub fn energy(
         let i_beta = parameters.beta_over_i0 * d.i0;
         let i_theta = (d.i0 * (g.rp + g.ras) - i_beta * g.rp) / g.ras;
         let refresh_per_bank = match d.i5pb {
-            Some(i5pb) => (i5pb - d.i3n).max(0.0) * g.rfc_per_bank,
-            None => (d.i5ab - d.i3n) * g.rfc / g.banks,
+            Some(i5pb) => (i5pb - d.i2n) * g.rfc_per_bank,
+            None => (d.i5ab - d.i2n) * g.rfc / g.banks,
         };
         let terms = [
             (i_theta - i_one) * g.ras * a.activates as f64,

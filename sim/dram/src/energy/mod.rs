@@ -254,4 +254,33 @@ impl IddTable {
         }
         if domains.is_empty() { Err(missing("VDD")) } else { Ok(Some(IddTable { domains })) }
     }
+
+    /// Checks that no term of a model would be negative.
+    ///
+    /// # Errors
+    /// A current lies below the standby that it contains.
+    pub fn check(&self, geometry: &Geometry) -> Result<(), TableError> {
+        let g = geometry;
+        for (domain, supply) in self.domains.iter().zip(["IDD", "IPP"]) {
+            let d = domain;
+            let shared = f64::midpoint(d.i3n, d.i2n);
+            let one_open = (d.i3n + (g.banks - 1.0) * shared) / g.banks;
+            let cycled = d.i3n * g.ras + d.i2n * (g.rc - g.ras);
+            let checks = [
+                ("3N", d.i3n, "precharge standby (2N)", d.i2n),
+                ("4R", d.i4r, "active standby (3N)", d.i3n),
+                ("4W", d.i4w, "active standby (3N)", d.i3n),
+                ("5AB", d.i5ab, "active standby (3N)", d.i3n),
+                ("5PB", d.i5pb.unwrap_or(d.i2n), "precharge standby (2N)", d.i2n),
+                ("0", d.i0, "standby during one row cycle", (cycled / g.rc).max(one_open)),
+            ];
+            for (name, current, floor, least) in checks {
+                if current < least {
+                    let name = format!("{supply}{name}");
+                    return Err(TableError::Current { name, current, floor, least });
+                }
+            }
+        }
+        Ok(())
+    }
 }

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use crate::command::{self, CommandId};
 use crate::engine::Engine;
 use crate::error::TableError;
-use crate::request::{Completion, Op, Outcome, Pool};
-use crate::stats::Statistics;
+use crate::request::{Completion, Op, Pool};
+use crate::stats::{RowHistory, Statistics};
 use crate::trace::{CommandSink, Issued};
 
 pub mod active_list;
@@ -137,6 +137,8 @@ pub(crate) struct Core {
     pub engine: Engine,
     pub pool: Pool,
     pub stats: Statistics,
+    /// How each bank's row came to be open, for the row statistics.
+    pub rows: Vec<RowHistory>,
     pub reads_done: VecDeque<Completion>,
     pub writes_done: VecDeque<Completion>,
     pub channel: u32,
@@ -156,6 +158,9 @@ impl Core {
         sink: &mut S,
     ) {
         self.engine.issue(command, bank, row, now);
+        for bank in self.engine.covered(command, bank) {
+            self.rows[bank].row_command(command);
+        }
         let row = (command == command::ACT).then_some(row);
         sink.command(&Issued {
             cycle: now,
@@ -175,12 +180,7 @@ impl Core {
         now: u64,
         sink: &mut S,
     ) {
-        let pending = self.pool.get_mut(slot);
-        if command == command::PRE {
-            pending.outcome = Outcome::Conflict;
-        } else if pending.outcome == Outcome::Hit {
-            pending.outcome = Outcome::Miss;
-        }
+        let pending = self.pool.get(slot);
         let (bank, row) = (pending.bank as usize, pending.row);
         self.issue_row(command, bank, row, now, sink);
     }
@@ -200,7 +200,8 @@ impl Core {
         let column = Some(pending.column);
         let channel = self.channel;
         sink.command(&Issued { cycle: now, command, channel, bank, row: Some(row), column });
-        self.stats.served(pending.op, pending.outcome);
+        let outcome = self.rows[bank].column_command(command);
+        self.stats.served(pending.op, outcome);
         match pending.op {
             Op::Read => {
                 let cycle = now + self.read_latency;

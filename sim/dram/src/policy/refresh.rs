@@ -2,6 +2,8 @@
 
 use crate::engine::Engine;
 use crate::error::TableError;
+use crate::organization::Organization;
+use crate::timing::Timing;
 
 /// Refresh scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,25 @@ impl Refresh {
                 })
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Checks that these timings know the refresh and leave time for something else.
+    ///
+    /// # Errors
+    /// A timing of the refresh is absent, or the interval is too short for it.
+    pub fn check_timing(
+        self,
+        timing: &Timing,
+        organization: &Organization,
+    ) -> Result<(), TableError> {
+        let name = "refresh interval";
+        match self {
+            Refresh::Off => Ok(()),
+            Refresh::AllBank { interval } => timing.check_all_bank_refresh(name, interval),
+            Refresh::PerBank { interval, .. } => {
+                timing.check_per_bank_refresh(name, interval, organization.banks_per_rank())
+            }
         }
     }
 }

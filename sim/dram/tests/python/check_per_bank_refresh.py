@@ -8,10 +8,11 @@ Rules, in command clock cycles; an ACT counts from its last cycle, `act_cycles` 
   tRP     PRE, or the hidden precharge of RDA and WRA, to REFPB of the same bank
   tRC     ACT to REFPB of the same bank
   tRFCpb  REFPB to the next ACT or REFPB of the same bank
-  tRREFD  REFPB to the next ACT or REFPB of the same rank
+  tRREFD  REFPB to the next ACT or REFPB of the same rank; LPDDR5 gives the two apart, tPBR2ACT and tPBR2PBR
   turn    each rank refreshes its banks equally often, to one
-  tREFI   no rank waits longer than its interval and nine more for a refresh
+  tREFI   at any time a rank is at most nine refreshes behind one per interval, and at most eight ahead
 
+The last rule is tried with no refresh at all, one of four (none, rate) and all at the start (ahead).
 Then each rule must object to a trace spoilt on purpose, or the check counts for nothing.
 """
 
@@ -22,6 +23,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 LONG_AGO = -(10**9)
+MOST_BEHIND, MOST_AHEAD = 9, 8
 COLUMN = ("RD", "WR", "RDA", "WRA")
 
 
@@ -59,7 +61,8 @@ def violations(commands, params):
         busy[bus] = begin
         if name in ("ACT", "REFPB"):
             gap("tRFCpb", refreshed[bank], timing["tRFCpb"])
-            gap("tRREFD", rank_refreshed[rank], timing["tRREFD"])
+            apart = timing.get("tPBR2ACT" if name == "ACT" else "tPBR2PBR", timing.get("tRREFD"))
+            gap("tRREFD", rank_refreshed[rank], apart)
         if name == "ACT":
             act[bank] = begin
             opened.add(bank)
@@ -82,6 +85,11 @@ def violations(commands, params):
     organization = params["organization"]
     banks = organization["bankgroups"] * organization["banks_per_group"]
     last = commands[-1][0] if commands else 0
+
+    def behind(missing, rank, cycle):
+        if missing > MOST_BEHIND:
+            found.append(("tREFI", f"rank {rank}: {missing} refreshes missing at {cycle}"))
+
     for channel in range(organization["channels"]):
         for rank in range(organization["ranks"]):
             seen = history[(channel, rank)]
@@ -89,10 +97,12 @@ def violations(commands, params):
             least = min(counts.values()) if len(counts) == banks else 0
             if counts and max(counts.values()) - least > 1:
                 found.append(("turn", f"rank {rank}: {sorted(counts.values())}"))
-            times = [0, *(cycle for cycle, _ in seen), last]
-            longest = max(after - before for before, after in zip(times, times[1:]))
-            if longest > 10 * interval:
-                found.append(("tREFI", f"rank {rank}: {longest} cycles without a refresh"))
+            # Just before each refresh the rank is furthest behind, just after it furthest ahead.
+            for done, (cycle, _) in enumerate(seen):
+                behind(cycle // interval - done, rank, cycle)
+                if done + 1 - cycle // interval > MOST_AHEAD:
+                    found.append(("tREFI", f"rank {rank}: {done + 1} refreshes by {cycle}"))
+            behind(last // interval - len(seen), rank, last)
     return found
 
 
@@ -124,7 +134,15 @@ def spoilt(commands, params):
     yield "tRREFD", [*commands[: middle + 1], (cycle + 2, "REFPB", (*bank[:3], bank[3] ^ 1)),
                      *commands[middle + 1 :]]
     gone = set(refreshes)
-    yield "tREFI", [command for at, command in enumerate(commands) if at not in gone]
+    yield "none", [command for at, command in enumerate(commands) if at not in gone]
+    # One refresh of four is there, evenly spread: the rate is wrong although no gap is long.
+    kept = {at for channel_rank in {commands[at][2][:2] for at in refreshes}
+            for at in [at for at in refreshes if commands[at][2][:2] == channel_rank][::4]}
+    yield "rate", [command for at, command in enumerate(commands) if at not in gone - kept]
+    # All refreshes at once: the count is right, the spread is not.
+    start = commands[0][0]
+    early = [(start, *commands[at][1:]) for at in refreshes]
+    yield "ahead", [*early, *(command for at, command in enumerate(commands) if at not in gone)]
     once = [at for at in refreshes if commands[at][2] == bank]
     yield "turn", [command for at, command in enumerate(commands) if at not in set(once[:2])]
 
@@ -140,10 +158,11 @@ def main():
         for rule, text in found[:5]:
             print(f"{folder.name}: {rule}: {text}")
         bad += bool(found)
-        for rule, wrong in spoilt(commands, params):
-            caught[rule] += any(name == rule for name, _ in violations(wrong, params))
+        for kind, wrong in spoilt(commands, params):
+            rule = "tREFI" if kind in ("none", "rate", "ahead") else kind
+            caught[kind] += any(name == rule for name, _ in violations(wrong, params))
     print("spoilt traces caught:", ", ".join(f"{rule} {count}" for rule, count in caught.items()))
-    rules = ("bus", "open", "tRP", "tRC", "tRFCpb", "tRREFD", "turn", "tREFI")
+    rules = ("bus", "open", "tRP", "tRC", "tRFCpb", "tRREFD", "turn", "none", "rate", "ahead")
     blind = [rule for rule in rules if not caught[rule]]
     if blind:
         print("rules that never objected:", ", ".join(blind))
