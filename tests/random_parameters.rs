@@ -1,0 +1,108 @@
+//! Hardware of machines that nobody has published: random legal parameters, every unit, one linter run
+//! per machine without any waiver.
+#![allow(clippy::unwrap_used, reason = "a test may stop here")]
+
+use std::{fs, process::Command, sync::Arc};
+
+use attelier::cosim::spatten::units;
+use attelier_hw::{config, spatten::Spatten};
+use attelier_rtl::{Design, ModuleBuilder, ir::Module};
+use rand::{RngExt, SeedableRng, seq::IndexedRandom};
+use rand_pcg::Pcg64Mcg;
+
+const MACHINES: usize = 50;
+
+/// Assignments to a preset, some of which contradict each other.
+fn draw(random: &mut Pcg64Mcg) -> Vec<String> {
+    let mut sets = Vec::new();
+    let mut set = |path: &str, value: u64| sets.push(format!("{path}={value}"));
+    let head_dim = *[8u64, 16, 32, 64].choose(random).unwrap();
+    let vectors = *[1u64, 2, 4].choose(random).unwrap();
+    let lines = *[16u64, 64, 200].choose(random).unwrap();
+    let bits = *[8u64, 10, 12].choose(random).unwrap();
+    set("head_dim", head_dim);
+    set("datapath_bits", bits);
+    for array in ["qk_array", "pv_array"] {
+        set(&format!("{array}.multipliers"), head_dim * vectors);
+    }
+    for buffer in ["key_sram", "value_sram"] {
+        set(&format!("{buffer}.bytes"), lines * head_dim * vectors * bits / 8);
+    }
+    let channels = *[1u64, 2, 4, 8].choose(random).unwrap();
+    set("memory.channels", channels);
+    set("qkv_fetcher.lanes", channels * *[1u64, 2].choose(random).unwrap());
+    set("qkv_fetcher.fifo_depth", *[2u64, 8, 64].choose(random).unwrap());
+    for unit in ["softmax", "quant_decision", "pv_array"] {
+        set(&format!("{unit}.fifo_depth"), random.random_range(2..130));
+    }
+    for engine in ["topk_value", "topk_token"] {
+        set(&format!("{engine}.parallelism"), *[1u64, 2, 4, 8, 16, 32].choose(random).unwrap());
+    }
+    sets
+}
+
+/// A module that does nothing but hold all the others, port by port.
+fn holder(modules: &[Arc<Module>]) -> Arc<Module> {
+    let m = ModuleBuilder::new("all_units");
+    m.doc("All units of a machine side by side.");
+    m.latency("that of each unit");
+    for module in modules {
+        let name = module.name();
+        let instance = m.instance(format!("the_{name}"), module);
+        for (port, ty) in module.inputs() {
+            let input = m.input(&format!("{name}_{port}"), ty.width);
+            instance.input(port, &if ty.signed { input.as_signed() } else { input });
+        }
+        for (port, _) in module.outputs() {
+            m.output(&format!("{name}_of_{port}"), &instance.output(port));
+        }
+    }
+    m.finish().unwrap()
+}
+
+#[test]
+fn fifty_random_machines_lint_without_a_warning() {
+    if Command::new("verilator").arg("--version").output().is_err() {
+        assert!(std::env::var_os("ATTELIER_REQUIRE_ALL").is_none(), "verilator is absent");
+        eprintln!("skipped: verilator is absent");
+        return;
+    }
+    let mut random = Pcg64Mcg::seed_from_u64(50);
+    let (mut linted, mut refused) = (0, 0);
+    while linted < MACHINES {
+        let sets = draw(&mut random);
+        let params = config::load("spatten-eighth", None, &sets).and_then(|c| Spatten::check(&c));
+        let Ok(params) = params else {
+            refused += 1;
+            assert!(refused < 20 * MACHINES, "hardly anything is legal");
+            continue;
+        };
+        // A unit refuses latencies that its stages do not fit: such a machine is not built at all.
+        let designs: Result<Vec<_>, _> =
+            units(&params).iter().map(|u| u.design().map(|d| (u.top().to_owned(), d))).collect();
+        let Ok(designs) = designs else {
+            refused += 1;
+            continue;
+        };
+        let mut tops: Vec<Arc<Module>> =
+            designs.iter().map(|(top, design)| Arc::clone(design.module(top).unwrap())).collect();
+        tops.sort_by(|a, b| a.name().cmp(b.name()));
+        tops.dedup_by(|a, b| a.name() == b.name());
+        let folder = tempfile::tempdir().unwrap();
+        let mut list = String::new();
+        for file in Design::new([&holder(&tops)]).unwrap().verilog() {
+            fs::write(folder.path().join(&file.name), &file.text).unwrap();
+            list += &format!("{}\n", file.name);
+        }
+        fs::write(folder.path().join("files.f"), list).unwrap();
+        let lint = Command::new("verilator")
+            .args(["--lint-only", "-Wall", "--top-module", "all_units", "-f", "files.f"])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&lint.stderr);
+        assert!(lint.status.success() && text.is_empty(), "{sets:?}: {text}");
+        linted += 1;
+    }
+    eprintln!("{linted} machines without a warning, {refused} drawn ones refused");
+}
