@@ -53,7 +53,7 @@ const fn text(label: &'static str, knobs: &'static [&'static str]) -> Point {
 }
 
 const POINTS: [Point; 20] = [
-    machine("as published", &[]),
+    machine("the preset", &[]),
     // The larger model needs more rows of each bank then.
     machine("4 channels of 32,768 rows", &["memory.channels=4", "memory.rows=32768"]),
     machine("16 channels", &["memory.channels=16"]),

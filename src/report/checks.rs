@@ -1,7 +1,8 @@
 //! Numbers of a run with real values against what they should be.
 
 use attelier_sim::designs::spatten::Comparison;
-use attelier_sim::designs::spatten::functional::{Deviation, LayerCheck};
+use attelier_sim::designs::spatten::functional::LayerCheck;
+use attelier_sim::deviation::Deviation;
 use serde::Serialize;
 
 use super::share;

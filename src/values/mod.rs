@@ -7,7 +7,8 @@ mod source;
 
 use anyhow::{Result, anyhow};
 use attelier_sim::designs::spatten::Comparison;
-use attelier_sim::designs::spatten::functional::{Deviation, LayerCheck};
+use attelier_sim::designs::spatten::functional::LayerCheck;
+use attelier_sim::deviation::Deviation;
 use attelier_sim::kernel::run::Mode;
 use attelier_sim::observe::Observer;
 use attelier_sim::result::RunResult;

@@ -173,6 +173,20 @@ impl<const FRACTION: u32> Float<FRACTION> {
     }
 }
 
+impl Bf16 {
+    /// The same number as FP32.
+    pub fn widen(self) -> Fp32 {
+        self.round()
+    }
+}
+
+impl Fp32 {
+    /// The nearest BF16 number.
+    pub fn narrow(self) -> Bf16 {
+        self.round()
+    }
+}
+
 impl<const FRACTION: u32> fmt::Debug for Float<FRACTION> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({:#x})", self.to_f32(), self.0)

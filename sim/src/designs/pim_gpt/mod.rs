@@ -15,6 +15,7 @@ pub mod compile;
 pub mod device;
 pub mod energy;
 pub mod error;
+pub mod functional;
 pub mod graph;
 pub mod isa;
 pub mod machine;
