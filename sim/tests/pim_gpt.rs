@@ -4,6 +4,7 @@
 use attelier_hw::config;
 use attelier_hw::pim_gpt::PimGpt;
 use attelier_sim::designs::pim_gpt::compile::{Compiler, expand};
+use attelier_sim::designs::pim_gpt::energy::energy;
 use attelier_sim::designs::pim_gpt::isa::{Instruction, parse};
 use attelier_sim::designs::pim_gpt::placement::Placement;
 use attelier_sim::designs::pim_gpt::stream::Stream;
@@ -272,7 +273,26 @@ proptest! {
             let decoding = Decoding { shape: shape.clone(), context, tokens, ..base };
             let fast = simulate(&machine, &decoding, Mode::Jump, &mut Nobody).unwrap();
             let slow = simulate(&machine, &decoding, Mode::EveryCycle, &mut Nobody).unwrap();
-            prop_assert_eq!(fast, slow);
+            prop_assert_eq!(&fast, &slow);
+            prop_assert_eq!(energy(&machine, &fast).terms, energy(&machine, &slow).terms);
         }
+    }
+}
+
+/// A published model, layer for layer, in several phases of refresh: cycles, commands, energy terms.
+#[test]
+fn a_whole_model_is_the_same_executed_and_remembered() {
+    for (model, context, interval) in
+        [("gpt2-xl", 1, 13_650), ("gpt2-xl", 1023, 5001), ("gpt3-xl", 128, 13_650)]
+    {
+        let machine = machine("pim-gpt", &[&format!("timing.n_refi={interval}")]);
+        let knobs = Knobs { tokens: Some(2), context: Some(context), ..Knobs::default() };
+        let decoding = load_with(model, &knobs).unwrap();
+        let fast = simulate(&machine, &decoding, Mode::Jump, &mut Nobody).unwrap();
+        let slow = simulate(&machine, &decoding, Mode::EveryCycle, &mut Nobody).unwrap();
+        assert_eq!(fast, slow, "{model}");
+        assert!(slow.dram.unwrap().refreshes > 1000, "{model}");
+        let [fast, slow] = [fast, slow].map(|result| energy(&machine, &result).terms);
+        assert_eq!(fast, slow, "{model}");
     }
 }

@@ -24,8 +24,8 @@ use super::stream::Stream;
 
 /// Where the machines of the states start: late enough for a refresh that is overdue.
 const ORIGIN: u64 = 1 << 40;
-/// States that are kept: some kilobytes each.
-const MOST_STATES: usize = 1 << 13;
+/// States that are kept: some kilobytes each. Few in tests, so that some are forgotten there.
+const MOST_STATES: usize = if cfg!(test) { 40 } else { 1 << 13 };
 
 /// Instructions up to what decides when things happen.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -318,5 +318,49 @@ fn placeless(instruction: Instruction) -> Instruction {
             Instruction::WriteElement { row: 0, column: 0, after }
         }
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use attelier_workloads::decoding::DecoderShape;
+
+    use super::*;
+    use crate::designs::pim_gpt::compile::Compiler;
+    use crate::designs::pim_gpt::placement::Placement;
+
+    /// After every step, whatever was forgotten and wherever refreshes fall.
+    #[test]
+    fn every_step_ends_when_it_would_and_with_what_it_would_count() {
+        for refresh in ["timing.n_refi=1500", "timing.n_refi=13650", "memory.refresh=false"] {
+            let config = attelier_hw::config::load("pim-gpt", None, &[refresh.into()]).unwrap();
+            let params = PimGpt::check(&config).unwrap();
+            let shape = DecoderShape::gpt(3, 1152, 18).unwrap();
+            let placement = Placement::new(&params, &shape, 300, false).unwrap();
+            let compiler = Compiler::new(&params, &shape, &placement);
+            let mut machine = Machine::new(&params, ()).unwrap();
+            let mut steady = Steady::new(&params).unwrap().unwrap();
+            for context in [127, 128, 129, 300] {
+                let layer = compiler.layer(context);
+                for step in (0..3).flat_map(|_| &layer).flat_map(|section| &section.steps) {
+                    machine.step(step).unwrap();
+                    steady.step(step).unwrap();
+                    assert_eq!(machine.now(), steady.now(), "{refresh}: {step:?}");
+                    assert_eq!(
+                        machine.counts(machine.now()),
+                        steady.counts(),
+                        "{refresh}: {step:?}"
+                    );
+                }
+            }
+            assert!(steady.forgotten > 0, "{refresh}");
+        }
+    }
+
+    #[test]
+    fn windows_of_several_commands_are_not_remembered() {
+        let sets = ["memory.activation=bank-group".to_owned()];
+        let config = attelier_hw::config::load("pim-gpt", None, &sets).unwrap();
+        assert!(Steady::new(&PimGpt::check(&config).unwrap()).unwrap().is_none());
     }
 }

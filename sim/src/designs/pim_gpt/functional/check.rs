@@ -54,10 +54,9 @@ impl OperationCheck {
         let bound = HIGHER_ORDER * (bound + H * (exact.abs() + bound)) + TINY;
         let share = (found - exact).abs() / bound;
         self.fullest = self.fullest.max(share);
-        // Also where there is no number.
-        if !(share <= 1.0) {
-            self.beyond_bound += 1;
-        }
+        // What is no number is not within anything.
+        let within = share <= 1.0;
+        self.beyond_bound += u64::from(!within);
     }
 }
 
