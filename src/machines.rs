@@ -55,7 +55,7 @@ pub trait Machine: Send + Sync {
         false
     }
     /// A model in the memory of a machine that computes all of it.
-    fn functional<'a>(&self, _model: &'a Gpt<'a>, _checks: bool) -> Option<Functional<'a>> {
+    fn functional<'a, 'm>(&self, _model: &'a Gpt<'m>, _checks: bool) -> Option<Functional<'a, 'm>> {
         None
     }
     /// Energy of a run.

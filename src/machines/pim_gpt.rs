@@ -65,7 +65,7 @@ impl Machine for PimGpt {
         true
     }
 
-    fn functional<'a>(&self, model: &'a Gpt<'a>, checks: bool) -> Option<Functional<'a>> {
+    fn functional<'a, 'm>(&self, model: &'a Gpt<'m>, checks: bool) -> Option<Functional<'a, 'm>> {
         Some(Functional::new(self, model, checks))
     }
 

@@ -32,7 +32,7 @@ pub fn generate(
     model: &Gpt<'_>,
     texts: &[Vec<u32>],
     steps: usize,
-    machine: &mut Functional<'_>,
+    machine: &mut Functional<'_, '_>,
     tick: &mut dyn FnMut(),
 ) -> Result<Generated> {
     let mut gathering = Gathering { same: Some(0), ..Gathering::default() };

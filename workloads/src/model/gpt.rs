@@ -151,8 +151,8 @@ impl Gpt<'_> {
 
 /// A GPT-2 decode in `f64`, from the reference kernels: what machines are compared with.
 #[derive(Debug)]
-pub struct ExactDecode<'a> {
-    model: &'a Gpt<'a>,
+pub struct ExactDecode<'a, 'm> {
+    model: &'a Gpt<'m>,
     /// By layer and head.
     caches: Vec<Vec<KeyValueCache>>,
     tokens: usize,
@@ -167,9 +167,9 @@ pub struct ExactStep {
     pub logits: Array1<f64>,
 }
 
-impl<'a> ExactDecode<'a> {
+impl<'a, 'm> ExactDecode<'a, 'm> {
     /// A decode that begins with no text.
-    pub fn new(model: &'a Gpt<'a>) -> Self {
+    pub fn new(model: &'a Gpt<'m>) -> Self {
         let head_dim = model.words.ncols() / model.heads.max(1);
         let layer = || (0..model.heads).map(|_| KeyValueCache::new(head_dim, head_dim)).collect();
         let caches = model.layers.iter().map(|_| layer()).collect();

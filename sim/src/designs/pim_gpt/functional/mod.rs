@@ -24,8 +24,8 @@ use product::{Matrix, Unit, dots};
 
 /// A model in the banks of a machine, and the text so far.
 #[derive(Debug)]
-pub struct Functional<'a> {
-    model: &'a Gpt<'a>,
+pub struct Functional<'a, 'm> {
+    model: &'a Gpt<'m>,
     unit: Unit,
     lanes: Lanes,
     layers: Vec<Layer>,
@@ -85,10 +85,10 @@ impl Layer {
     }
 }
 
-impl<'a> Functional<'a> {
+impl<'a, 'm> Functional<'a, 'm> {
     /// A model in the banks of `machine`, without a text; with `checks`, every operation is compared
     /// with exact arithmetic.
-    pub fn new(machine: &PimGpt, model: &'a Gpt<'a>, checks: bool) -> Self {
+    pub fn new(machine: &PimGpt, model: &'a Gpt<'m>, checks: bool) -> Self {
         let wide = |count: u32| count as usize;
         Self {
             model,
