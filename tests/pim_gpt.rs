@@ -48,7 +48,7 @@ fn sizes_come_from_a_config_json() {
         ("n_head", "n_heads", "did you mean `n_head`?"),
         ("\"n_head\": 4", "\"n_head\": 3", "`n_embd` is 256: expected a multiple of 3"),
         ("\"n_layer\": 2", "\"n_layer\": 0", "`n_layer` is 0"),
-        ("\"n_embd\": 256", "\"n_embd\": 16384", "rows of every bank"),
+        ("\"n_layer\": 2", "\"n_layer\": 4000", "rows of every bank"),
         ("\"n_embd\": 256", "\"n_embd\": 8192", "the vector buffer holds 1024"),
         ("\"vocab_size\": 1000", "\"colour\": 1000", "remove it if it changes no size"),
     ] {
