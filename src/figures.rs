@@ -80,6 +80,9 @@ pub enum Closeness {
     /// Further away.
     #[serde(rename = "off")]
     Off,
+    /// Not beyond a published bound.
+    #[serde(rename = "within the bound")]
+    Bounded,
 }
 
 impl Closeness {
@@ -98,6 +101,7 @@ impl Closeness {
             Self::Tenth => "within 10 %",
             Self::Quarter => "within 25 %",
             Self::Off => "off",
+            Self::Bounded => "within the bound",
         }
     }
 }
@@ -116,6 +120,19 @@ impl Row {
         Self { paper, item, published, ours, unit, deviation, verdict, note }
     }
 
+    /// Compares with a published upper bound.
+    pub fn at_most(
+        paper: &'static str,
+        item: String,
+        [bound, ours]: [f64; 2],
+        unit: &'static str,
+        note: String,
+    ) -> Self {
+        let row = Self::new(paper, item, [bound, ours], unit, note);
+        let verdict = if ours <= bound { Closeness::Bounded } else { row.verdict };
+        Self { verdict, ..row }
+    }
+
     /// Deviation and verdict, for people.
     pub fn judged(&self) -> String {
         format!("{:+.0} %, {}", self.deviation * 100.0, self.verdict.text())
@@ -132,6 +149,10 @@ mod tests {
         assert_eq!(row(109.0).judged(), "+9 %, within 10 %");
         assert_eq!(row(80.0).verdict, Closeness::Quarter);
         assert_eq!(row(130.0).verdict, Closeness::Off);
+        let bounded = |ours| Row::at_most("p", "i".into(), [20.0, ours], "%", String::new());
+        assert_eq!(bounded(3.0).judged(), "-85 %, within the bound");
+        assert_eq!(bounded(21.0).verdict, Closeness::Tenth);
+        assert_eq!(bounded(30.0).verdict, Closeness::Off);
         let json = serde_json::to_value(row(50.0)).unwrap();
         assert_eq!((&json["verdict"], &json["deviation"]), (&"off".into(), &(-0.5).into()));
     }

@@ -12,8 +12,11 @@ use attelier_hw::{
     config::{self, Config},
     diagnostic::{Diagnostic, MAX_TEXT_BYTES, SourceText},
 };
-use attelier_sim::{energy::Energy, kernel::run::Mode, observe::Observer, result::RunResult};
-use attelier_workloads::{Task, pruning::Pruning};
+use attelier_sim::{
+    designs::pim_gpt::functional::Functional, energy::Energy, kernel::run::Mode, observe::Observer,
+    result::RunResult,
+};
+use attelier_workloads::{Task, model::Gpt, pruning::Pruning};
 
 use crate::{cli::Overrides, values::ValueRun};
 
@@ -47,6 +50,14 @@ pub trait Machine: Send + Sync {
         layers: usize,
         checks: bool,
     ) -> Result<Box<dyn ValueRun + 'a>>;
+    /// Whether it computes all layers of a model; if not, it computes attention.
+    fn computes_models(&self) -> bool {
+        false
+    }
+    /// A model in the memory of a machine that computes all of it.
+    fn functional<'a, 'm>(&self, _model: &'a Gpt<'m>, _checks: bool) -> Option<Functional<'a, 'm>> {
+        None
+    }
     /// Energy of a run.
     fn energy(&self, result: &RunResult) -> Energy;
     /// Area [mm2], where it is known.

@@ -13,9 +13,9 @@ use attelier_sim::{
 };
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use crate::values::{Fidelity, ValueResult};
+use crate::values::{Fidelity, Generated, ValueResult};
 
-pub use checks::{Checks, LayerRow, Progressive};
+pub use checks::{Checks, LayerRow, ModelLayerRow, Progressive};
 pub use identity::Identity;
 
 /// A unit (or the bandwidth) that is used for more than this share of the cycles bounds the run.
@@ -345,6 +345,13 @@ impl Report {
         self.checks = Checks::of(values);
         self.progressive = Some(Progressive::of(&values.comparison));
         self.fidelity = fidelity;
+        self
+    }
+
+    /// The same run with what the machine made of a model.
+    pub fn with_generated(mut self, generated: &Generated) -> Self {
+        self.checks = Checks::of_model(generated);
+        self.fidelity = Some(generated.fidelity.clone());
         self
     }
 

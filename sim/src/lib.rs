@@ -4,6 +4,7 @@
 //! * [`datapath`]: the bits that units hold, exact to the last.
 //! * [`units`]: one hardware unit per file, named as in `attelier_hw`.
 //! * [`designs`]: whole accelerators, built from units.
+//! * [`deviation`]: how far numbers are from references.
 //! * [`energy`]: what a run costs, from its counts.
 //! * [`observe`], [`result`]: what a run tells while it goes and after it ended.
 //!
@@ -12,6 +13,7 @@
 
 pub mod datapath;
 pub mod designs;
+pub mod deviation;
 pub mod energy;
 pub mod kernel;
 pub mod observe;

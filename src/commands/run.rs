@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use attelier_sim::{kernel::run::Mode, observe::Observer, result::RunResult};
 use attelier_workloads::{Task, pruning::Pruning};
 use clap::Args;
@@ -183,6 +183,9 @@ impl Job {
                 };
                 Ok(report.beside(beside).noting(about(workload)))
             }
+            Work::Values { source, pruning } if self.loaded.machine.computes_models() => {
+                self.generate(source, pruning, mode, seed, observer)
+            }
             Work::Values { source, pruning } => {
                 let machine = &self.loaded.machine;
                 let mut run = machine.values(pruning, source.layers(), self.check)?;
@@ -201,6 +204,48 @@ impl Job {
                 Ok(report.beside(beside).noting(about(&workload.into())))
             }
         }
+    }
+
+    /// A model on a machine that computes all of it.
+    fn generate(
+        &self,
+        source: &Source,
+        pruning: &Pruning,
+        mode: Mode,
+        seed: u64,
+        observer: &mut dyn Observer,
+    ) -> Result<Report> {
+        let (name, machine) = (source.name(), &self.loaded.machine);
+        let Source::Model { model, texts, steps, .. } = source else {
+            bail!(
+                "`{}` computes whole models, and `{name}` holds attention only: expected a model folder",
+                self.design
+            );
+        };
+        if *pruning != Pruning::default() {
+            bail!("`{}` prunes and quantises nothing: leave out the knobs of pruning", self.design);
+        }
+        let gpt = model.as_gpt()?;
+        let task = Task::Decoding(values::longest(name, model, &gpt, texts, *steps)?);
+        // Whether the model fits is known before its numbers are computed.
+        let result = machine.simulate(&task, mode, seed, observer)?;
+        let mut functional = machine
+            .functional(&gpt, self.check)
+            .with_context(|| format!("`{}` has no numbers", self.design))?;
+        let mut bar = Progress::new();
+        let total = texts.iter().map(|text| text.len() + steps).sum::<usize>() as u64;
+        let mut done = 0;
+        let generated = values::generate(&gpt, texts, *steps, &mut functional, &mut || {
+            done += 1;
+            bar.update(done, total, "tokens", "computing");
+        })?;
+        bar.finish();
+        // Equal counts can come from different texts.
+        let hash = [*task.content_hash().as_bytes(), *generated.digest.as_bytes()].concat();
+        let report = self.report(name, blake3::hash(&hash), &result, |identity| {
+            identity.started_by(command_line(), seed)
+        });
+        Ok(report.with_generated(&generated).noting(about(&task)))
     }
 
     fn report(

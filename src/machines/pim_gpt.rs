@@ -3,13 +3,13 @@
 use anyhow::{Context, Result, bail};
 use attelier_hw::{config::Config, diagnostic::Diagnostic, pim_gpt::PimGpt, record::Record};
 use attelier_sim::{
-    designs::pim_gpt::{energy, simulate},
+    designs::pim_gpt::{energy, functional::Functional, simulate},
     energy::Energy,
     kernel::run::Mode,
     observe::Observer,
     result::RunResult,
 };
-use attelier_workloads::{Task, pruning::Pruning};
+use attelier_workloads::{Task, model::Gpt, pruning::Pruning};
 
 use super::Machine;
 use crate::values::ValueRun;
@@ -58,11 +58,15 @@ impl Machine for PimGpt {
         _layers: usize,
         _checks: bool,
     ) -> Result<Box<dyn ValueRun + 'a>> {
-        bail!(
-            "`{}` is simulated without values: expected a model by name, or the `config.json` in \
-             the folder",
-            self.name
-        )
+        bail!("`{}` computes whole models, not attention alone: expected a model folder", self.name)
+    }
+
+    fn computes_models(&self) -> bool {
+        true
+    }
+
+    fn functional<'a, 'm>(&self, model: &'a Gpt<'m>, checks: bool) -> Option<Functional<'a, 'm>> {
+        Some(Functional::new(self, model, checks))
     }
 
     fn energy(&self, result: &RunResult) -> Energy {

@@ -1,11 +1,13 @@
 //! Numbers of a run with real values against what they should be.
 
+use attelier_sim::designs::pim_gpt::functional::check::OperationCheck;
 use attelier_sim::designs::spatten::Comparison;
-use attelier_sim::designs::spatten::functional::{Deviation, LayerCheck};
+use attelier_sim::designs::spatten::functional::LayerCheck;
+use attelier_sim::deviation::Deviation;
 use serde::Serialize;
 
 use super::share;
-use crate::values::ValueResult;
+use crate::values::{Generated, ValueResult};
 
 /// Comparisons of a run; `None` where they were not asked for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -30,6 +32,26 @@ pub struct Checks {
     pub unbounded: Option<u64>,
     /// Layer by layer.
     pub layers: Vec<LayerRow>,
+    /// Layer by layer, of a machine that computes whole models.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub model_layers: Vec<ModelLayerRow>,
+}
+
+/// Errors of all that a machine computes of one layer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModelLayerRow {
+    /// Layer.
+    pub layer: usize,
+    /// States after it against the exact decode, errors of earlier layers included.
+    pub states: ErrorRow,
+    /// Results of its operations that were compared with exact arithmetic on their operands.
+    pub operations: Option<u64>,
+    /// Those errors.
+    pub operation_errors: Option<ErrorRow>,
+    /// Largest share that one of them takes of its bound.
+    pub bound_used: Option<f64>,
+    /// Operations beyond their bound.
+    pub beyond_bound: Option<u64>,
 }
 
 /// Errors of the attention outputs of one layer.
@@ -107,6 +129,32 @@ impl Checks {
             beyond_bound: checked.then(|| sum(|check| check.beyond_bound)),
             unbounded: checked.then(|| sum(|check| check.unbounded)),
             layers: values.layers.iter().enumerate().map(row).collect(),
+            model_layers: Vec::new(),
+        }
+    }
+
+    /// Of a model that a machine computed.
+    pub fn of_model(generated: &Generated) -> Self {
+        let operations = &generated.operations;
+        let row = |(layer, states): (usize, &Deviation)| {
+            let check = operations.get(layer);
+            ModelLayerRow {
+                layer,
+                states: states.into(),
+                operations: check.map(|check| check.results.count),
+                operation_errors: check.map(|check| (&check.results).into()),
+                bound_used: check.map(|check| check.fullest),
+                beyond_bound: check.map(|check| check.beyond_bound),
+            }
+        };
+        let checked = !operations.is_empty();
+        let largest = |most: f64, check: &OperationCheck| most.max(check.results.max_abs);
+        Self {
+            outputs: checked.then(|| operations.iter().map(|check| check.results.count).sum()),
+            max_abs_error: checked.then(|| operations.iter().fold(0.0, largest)),
+            beyond_bound: checked.then(|| operations.iter().map(|check| check.beyond_bound).sum()),
+            model_layers: generated.states.iter().enumerate().map(row).collect(),
+            ..Self::default()
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::checks::ErrorRow;
-use super::{Bound, BoundKind, Identity, LayerRow, Report, share};
+use super::{Bound, BoundKind, Identity, LayerRow, ModelLayerRow, Report, share};
 use crate::table::{
     Align::{Left, Right},
     bullets, grouped, percent, significant, table, with_prefix,
@@ -201,6 +201,21 @@ impl Report {
         if !checks.layers.is_empty() {
             text.push_str(&layers_table(&checks.layers));
         }
+        if let (Some(outputs), Some(beyond), None) =
+            (checks.outputs, checks.beyond_bound, checks.mismatches)
+        {
+            let verdict = if checks.passed() { "passed" } else { "FAILED" };
+            let _ = writeln!(
+                text,
+                "Checks: {verdict}\n  {} of {} results lie within the stated bound of exact arithmetic",
+                grouped(outputs.saturating_sub(beyond)),
+                grouped(outputs),
+            );
+        }
+        if !checks.model_layers.is_empty() {
+            text.push_str("States after each layer, beside the exact decode\n");
+            text.push_str(&model_layers_table(&checks.model_layers));
+        }
         text
     }
 
@@ -293,6 +308,31 @@ fn layers_table(layers: &[LayerRow]) -> String {
             format!("{:.6}", row.numerical.cosine),
             pruning(|row| significant(row.rms)),
             pruning(|row| format!("{:.6}", row.cosine)),
+        ]
+    });
+    table(&columns, rows)
+}
+
+fn model_layers_table(layers: &[ModelLayerRow]) -> String {
+    let columns = [
+        ("layer", Right),
+        ("max", Right),
+        ("rms", Right),
+        ("cosine", Right),
+        ("operations", Right),
+        ("max", Right),
+        ("of the bound", Right),
+    ];
+    let rows = layers.iter().map(|row| {
+        let errors = row.operation_errors.as_ref();
+        vec![
+            row.layer.to_string(),
+            significant(row.states.max),
+            significant(row.states.rms),
+            format!("{:.6}", row.states.cosine),
+            row.operations.map_or("-".to_owned(), grouped),
+            errors.map_or("-".to_owned(), |errors| significant(errors.max)),
+            percent(row.bound_used),
         ]
     });
     table(&columns, rows)

@@ -3,11 +3,13 @@
 //! Each input is run twice, once with dense attention and once with the machine's, so that what the
 //! machine does to the result of the model stands beside its cycles.
 
+mod generate;
 mod source;
 
 use anyhow::{Result, anyhow, bail};
 use attelier_sim::designs::spatten::Comparison;
-use attelier_sim::designs::spatten::functional::{Deviation, LayerCheck};
+use attelier_sim::designs::spatten::functional::LayerCheck;
+use attelier_sim::deviation::Deviation;
 use attelier_sim::kernel::run::Mode;
 use attelier_sim::observe::Observer;
 use attelier_sim::result::RunResult;
@@ -17,6 +19,7 @@ use attelier_workloads::replay::Replay;
 use ndarray::{Array1, Array2, ArrayView1};
 use serde::Serialize;
 
+pub use generate::{Generated, generate, longest};
 pub use source::{Source, TextArgs, files, pruning};
 
 /// A machine as the attention of a model: first it computes, then it is simulated.

@@ -5,7 +5,7 @@ mod common;
 use std::path::Path;
 
 use attelier_workloads::file::{open_model, open_texts, open_tokenizer};
-use attelier_workloads::model::{Dense, Input, Model, Recorded};
+use attelier_workloads::model::{Dense, ExactDecode, Input, Model, Recorded};
 use common::python::{Arrays, close, finish, repository, script};
 use ndarray::{Array3, Axis};
 use tempfile::TempDir;
@@ -69,6 +69,28 @@ fn check_decoder(kind: &str) {
         compare_probabilities(&attention.take_recorded(), &expected, &prefix, &model);
     }
     assert_eq!(state.tokens(), tokens.len() + 3);
+    if model.family() == "gpt2" {
+        check_exact(&model, &tokens, &expected);
+    }
+}
+
+/// The decode in `f64`, token by token from the first.
+fn check_exact(model: &Model, tokens: &[u32], expected: &Arrays) {
+    let weights = model.as_gpt().expect("a GPT-2");
+    let mut decode = ExactDecode::new(&weights);
+    let all = expected.values("logits");
+    for (token, row) in tokens.iter().zip(all.chunks(weights.words.nrows())) {
+        let logits = decode.step(*token).expect("a token").logits.mapv(|score| score as f32);
+        close("exact logits", &logits, row, STATES);
+    }
+    for step in 0..3 {
+        let token = expected.tokens(&format!("step{step}.token"))[0];
+        let logits = decode.step(token).expect("a token").logits.mapv(|score| score as f32);
+        let name = format!("step{step}.logits");
+        close(&name, &logits, &expected.values(&name), STATES);
+    }
+    let unknown = decode.step(64).expect_err("no such token").to_string();
+    assert!(unknown.contains("a token") && unknown.contains("below 64"), "{unknown}");
 }
 
 fn check_images(kind: &str) {

@@ -38,6 +38,10 @@ pub struct Timing {
     pub n_wtr: u32,
     /// RD to WR.
     pub n_rtw: u32,
+    /// MAC to the read-out of the accumulators.
+    pub n_mac_rd: u32,
+    /// Read-out of the accumulators to MAC.
+    pub n_rd_mac: u32,
     /// ACT to ACT of another bank.
     pub n_rrd: u32,
     /// Window of four ACT, where rows are opened by bank group.
@@ -67,6 +71,8 @@ pub(super) const FIELDS: &[Field] = &[
     cycles("n_cwl", 0),
     cycles("n_wtr", 0),
     cycles("n_rtw", 1),
+    cycles("n_mac_rd", 1),
+    cycles("n_rd_mac", 1),
     cycles("n_rrd", 1),
     cycles("n_faw", 1),
     cycles("n_rfc", 1),

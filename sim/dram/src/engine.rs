@@ -7,6 +7,8 @@
 
 mod leap;
 
+use std::sync::Arc;
+
 use crate::command::{CommandId, CommandSet, Effect, Level};
 use crate::constraint::Constraint;
 use crate::error::{IllegalCommand, TableError};
@@ -44,10 +46,10 @@ impl Earliest<'_> {
     }
 }
 
-/// State of one channel: earliest cycles and open rows.
+/// State of one channel: earliest cycles and open rows. Copies share what never changes.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    commands: CommandSet,
+    commands: Arc<CommandSet>,
     organization: Organization,
     /// Nodes of all levels.
     nodes: usize,
@@ -55,10 +57,10 @@ pub struct Engine {
     first_node: [usize; 4],
     /// First allowed cycle, `[command][node]`.
     ready: Vec<u64>,
-    rules: Vec<Consequences>,
+    rules: Arc<Vec<Consequences>>,
     histories: Vec<History>,
     /// Nodes from the channel down to each bank.
-    paths: Vec<[u32; 4]>,
+    paths: Arc<Vec<[u32; 4]>>,
     open_row: Vec<u32>,
     column_commands: Vec<u32>,
     open_in_rank: Vec<u32>,
@@ -83,7 +85,7 @@ impl Engine {
         let first_node = [0, 1, 1 + ranks, 1 + ranks + groups];
         let nodes = first_node[3] + banks;
         // Counts are checked: all nodes of a channel fit 32 bits.
-        let paths = (0..banks)
+        let paths: Vec<[u32; 4]> = (0..banks)
             .map(|bank| {
                 let (rank, group, _) = organization.split_bank(bank);
                 let group = 1 + organization.ranks + rank * organization.bankgroups + group;
@@ -91,14 +93,14 @@ impl Engine {
             })
             .collect();
         let mut engine = Engine {
-            commands: commands.clone(),
+            commands: Arc::new(commands.clone()),
             organization: organization.clone(),
             nodes,
             first_node,
             ready: vec![0; commands.len() * nodes],
-            rules: vec![Consequences::default(); commands.len()],
+            rules: Arc::new(vec![Consequences::default(); commands.len()]),
             histories: Vec::new(),
-            paths,
+            paths: Arc::new(paths),
             open_row: vec![CLOSED; banks],
             column_commands: vec![0; banks],
             open_in_rank: vec![0; ranks],
@@ -115,7 +117,7 @@ impl Engine {
     /// same pair of bank commands and a wider level implies. The earliest cycles of unused commands
     /// are meaningless afterwards.
     pub(crate) fn restrict(&mut self, used: impl Fn(CommandId) -> bool) {
-        for rules in &mut self.rules {
+        for rules in Arc::make_mut(&mut self.rules) {
             let wide = rules.own.clone();
             rules.own.retain(|rule| {
                 let implies = |other: &Rule| {
@@ -151,7 +153,7 @@ impl Engine {
                     window: constraint.window,
                     distance: constraint.distance,
                 };
-                let rules = &mut self.rules[preceding.index()];
+                let rules = &mut Arc::make_mut(&mut self.rules)[preceding.index()];
                 let list = match (constraint.sibling, constraint.window) {
                     (true, _) => &mut rules.sibling,
                     (false, 1) => &mut rules.own,
@@ -169,7 +171,7 @@ impl Engine {
 
     fn history(&mut self, command: CommandId, level: usize, nodes: usize, window: u8) -> u16 {
         let depth = usize::from(window);
-        let known = &mut self.rules[command.index()].histories;
+        let known = &mut Arc::make_mut(&mut self.rules)[command.index()].histories;
         let same = known.iter().find(|&&(at, id)| {
             usize::from(at) == level && self.histories[usize::from(id)].depth == depth
         });

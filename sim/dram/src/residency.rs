@@ -64,20 +64,6 @@ impl Residency {
         &self.ranks
     }
 
-    /// Repeats what happened since `before` for `rounds` times, which takes `by` cycles.
-    pub(crate) fn leap(&mut self, before: &Residency, by: u64, rounds: u64) {
-        for (now, then) in self.ranks.iter_mut().zip(&before.ranks) {
-            let grow = |count: &mut u64, then: u64| *count += rounds * (*count - then);
-            grow(&mut now.active, then.active);
-            grow(&mut now.precharged, then.precharged);
-            grow(&mut now.bank_active, then.bank_active);
-            grow(&mut now.closings, then.closings);
-        }
-        for open in &mut self.open {
-            open.since += by;
-        }
-    }
-
     fn settle(&mut self, rank: usize, cycle: u64) {
         let open = &mut self.open[rank];
         let span = cycle.saturating_sub(open.since);

@@ -1,9 +1,15 @@
-//! With which bits: the arithmetic of SpAtten's data path, one file per unit.
+//! With which bits: the arithmetic of data paths, one file per unit.
 //!
-//! [`crate::units`] says in which cycle a beat moves, these functions say what it holds. All of them
-//! work on integers in the formats of [`attelier_hw::spatten::formats`]; nothing here rounds but
-//! where the machine does. `docs/designs/spatten-arithmetic.md` derives the widths.
+//! [`crate::units`] says in which cycle a beat moves, these functions say what it holds; nothing
+//! here rounds but where the machine does.
+//!
+//! * SpAtten works on integers in the formats of [`attelier_hw::spatten::formats`];
+//!   `docs/designs/spatten-arithmetic.md` derives the widths.
+//! * PIM-GPT works on BF16 and FP32: [`bf16`], [`bf16_mac`], [`bf16_functions`].
 
+pub mod bf16;
+pub mod bf16_functions;
+pub mod bf16_mac;
 pub mod bitwidth_converter;
 pub mod importance;
 pub mod pv_array;

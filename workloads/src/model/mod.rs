@@ -3,6 +3,7 @@
 //! * [`Model`]: reads `config.json` and tensors, and computes with 32-bit floats.
 //! * [`Attention`]: computes what a model leaves out; [`Dense`] is the definition.
 //! * [`Tokenizer`]: text to tokens. [`Extraction`]: text to a trace with tensors.
+//! * [`Gpt`]: the weights of a GPT-2; [`ExactDecode`]: its decode in `f64`.
 //! * [`Tensors`]: named tensors of safetensors files.
 //! * [`ModelError`]: what can be wrong.
 //!
@@ -15,6 +16,7 @@ mod config;
 mod embedding;
 mod error;
 mod extract;
+mod gpt;
 mod gpt2;
 mod layers;
 mod llama;
@@ -32,6 +34,7 @@ pub(crate) use config::Config;
 use embedding::Embedding;
 pub use error::ModelError;
 pub use extract::{ExtractError, Extraction};
+pub use gpt::{Affine, ExactDecode, ExactStep, Gpt, GptLayer, Normalization};
 use layers::Linear;
 use stack::{Cache, Stack, Stream};
 pub use tensors::{Source, Tensors};

@@ -1,12 +1,7 @@
-//! Many equal commands, or many equal rounds of commands, at once.
-//!
-//! Distances are constants, so what has repeated itself once with every command in it repeats
-//! itself forever: constraints from before the round were kept when its commands were issued the
-//! first time, and constraints inside the round move with it. The state after n rounds is then
-//! that after one, moved in time.
+//! Many equal commands at once, and what later commands see of the state.
 
 use crate::command::{CommandId, Effect};
-use crate::engine::Engine;
+use crate::engine::{CLOSED, Engine};
 
 impl Engine {
     /// Whether only the last of several equal commands matters to what follows.
@@ -39,29 +34,14 @@ impl Engine {
         }
     }
 
-    /// If this state is `before`, one round of `period` cycles later, moves on by `rounds` more of
-    /// them; otherwise changes nothing and returns false. `now` is the cycle of the last command.
-    pub(crate) fn leap(&mut self, before: &Engine, now: u64, period: u64, rounds: u64) -> bool {
-        let moved = |entry: u64, earlier: u64| entry == earlier + period;
-        let spent = |entry: u64, earlier: u64| entry == earlier && entry <= now;
-        let pairs = || self.ready.iter().zip(&before.ready);
-        let steady =
-            pairs().all(|(&entry, &earlier)| moved(entry, earlier) || spent(entry, earlier));
-        let same_past = self.histories.iter().zip(&before.histories).all(|(a, b)| a == b);
-        let closed = self.open_in_rank.iter().all(|&open| open == 0);
-        if !steady || !same_past || !closed || self.open_in_rank != before.open_in_rank {
-            return false;
+    /// Everything that decides about later commands, with cycles counted from `now`, the cycle of the
+    /// last command; what holds by then is 0. `None` where windows of several commands are remembered.
+    pub(crate) fn relative(&self, now: u64) -> Option<Vec<u64>> {
+        if !self.histories.is_empty() {
+            return None;
         }
-        let by = period * rounds;
-        for (entry, earlier) in self.ready.iter_mut().zip(&before.ready) {
-            if *entry != *earlier {
-                *entry += by;
-            }
-        }
-        for (count, earlier) in self.counts.iter_mut().zip(&before.counts) {
-            *count += rounds * (*count - earlier);
-        }
-        self.residency.leap(&before.residency, by, rounds);
-        true
+        let ready = self.ready.iter().map(|entry| entry.saturating_sub(now));
+        let open = self.open_row.iter().map(|&row| u64::from(row != CLOSED));
+        Some(ready.chain(open).collect())
     }
 }

@@ -30,7 +30,7 @@ struct Cost {
 }
 
 /// When the results of an instruction are there, after its start \[command cycles\].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
     /// The first results.
     pub first: u64,
@@ -63,7 +63,7 @@ impl<'a> AsicTime<'a> {
             Function::Activation => {
                 (0, 2, u64::from(asic.gelu_interval), u64::from(asic.gelu_cycles))
             }
-            Function::Drain => (0, 0, 0, operation),
+            Function::Drain => (0, 0, 0, 0),
             Function::Norm => (2, 2, 0, tree + u64::from(asic.rsqrt_cycles) + 2 * operation),
             Function::Softmax => {
                 let divide = if early { u64::from(asic.reciprocal_cycles) + operation } else { 0 };

@@ -99,9 +99,10 @@ impl<'a> Compiler<'a> {
                 out.asic(Function::Norm, width, event);
             }
             Kind::Product { .. } => {
-                let follower = operations.get(index + 1).map(|next| next.kind);
-                self.product(&mut out, tiles, after, beat_of(follower));
-                out.asic(Function::Drain, 0, event);
+                let beat = beat_of(operations.get(index + 1).map(|next| next.kind));
+                self.product(&mut out, tiles, after, beat);
+                // The last beat still has to come out of the units.
+                out.asic(beat, 0, event);
             }
             // Both are done beat by beat while the product before them is read.
             Kind::Residual { .. } | Kind::Activation { .. } => {
@@ -123,7 +124,7 @@ impl<'a> Compiler<'a> {
             Kind::Softmax { heads, .. } => self.softmax(&mut out, heads, context, event),
             Kind::Mix { heads, .. } => {
                 self.mix(&mut out, layer, (heads, context), after);
-                out.asic(Function::Drain, 0, event);
+                out.asic(Function::Divide, 0, event);
             }
         }
         Section { name: operation.name, steps: out.steps }

@@ -49,6 +49,8 @@ pub fn device(machine: &PimGpt) -> Result<Device, TableError> {
         ("tWTR_S", t.n_wtr),
         ("tWTR_L", t.n_wtr),
         ("tRTW", t.n_rtw),
+        ("tMACRD", t.n_mac_rd),
+        ("tRDMAC", t.n_rd_mac),
         ("tRRD_S", t.n_rrd),
         ("tRRD_L", t.n_rrd),
         ("tRFC", t.n_rfc),

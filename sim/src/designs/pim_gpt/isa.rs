@@ -29,7 +29,7 @@ use super::error::IsaError;
 pub type Event = Option<u32>;
 
 /// One instruction; see the table of this module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the table above documents every field under the same name")]
 pub enum Instruction {
     Channels { count: u32 },
@@ -46,7 +46,7 @@ pub enum Instruction {
 }
 
 /// What the ASIC computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Function {
     /// Addition of partial results.
     PartialSum,
@@ -60,7 +60,7 @@ pub enum Function {
     Divide,
     /// Partial results, bias, and GELU or its like.
     Activation,
-    /// Waits for the last beat.
+    /// Nothing more: what came before is done.
     Drain,
     /// Normalization, when the sums are there.
     Norm,

@@ -19,7 +19,6 @@ use super::compile::Step;
 use super::device::{self, Commands};
 use super::error::PimError;
 use super::isa::{Event, Function, Instruction};
-use super::stream::Stream;
 
 /// Bank groups of a channel.
 const GROUPS: u32 = 4;
@@ -43,26 +42,82 @@ pub struct Counts {
     pub activates: u64,
     /// Columns used, counted by bank.
     pub accesses: u64,
+    /// Beats that the ASIC took.
+    pub beats: u64,
     /// Command cycles in which the ASIC was busy.
     pub asic_cycles: u64,
     /// Command cycles in which the memory waited for the ASIC.
     pub waited_cycles: u64,
+    /// Refreshes of one channel.
+    pub refreshes: u64,
+    /// Command cycles in which a bank of a channel was open.
+    pub active_cycles: u64,
+    /// Command cycles in which none was.
+    pub precharged_cycles: u64,
+    /// Sum over the banks of a channel of the command cycles in which each was open.
+    pub bank_active_cycles: u64,
 }
 
 impl Counts {
-    /// Adds `rounds` times what was counted since `before`.
-    fn repeat_since(&mut self, before: &Counts, rounds: u64) {
-        let grow = |count: &mut u64, before: u64| *count += rounds * (*count - before);
-        grow(&mut self.vector_bursts, before.vector_bursts);
-        grow(&mut self.result_bursts, before.result_bursts);
-        grow(&mut self.key_bursts, before.key_bursts);
-        grow(&mut self.value_bursts, before.value_bursts);
-        grow(&mut self.macs, before.macs);
-        grow(&mut self.all_bank_activates, before.all_bank_activates);
-        grow(&mut self.activates, before.activates);
-        grow(&mut self.accesses, before.accesses);
-        grow(&mut self.asic_cycles, before.asic_cycles);
-        grow(&mut self.waited_cycles, before.waited_cycles);
+    const LENGTH: usize = 15;
+
+    fn values(&self) -> [u64; Self::LENGTH] {
+        let mut copy = *self;
+        copy.each().map(|count| *count)
+    }
+
+    fn each(&mut self) -> [&mut u64; Self::LENGTH] {
+        [
+            &mut self.vector_bursts,
+            &mut self.result_bursts,
+            &mut self.key_bursts,
+            &mut self.value_bursts,
+            &mut self.macs,
+            &mut self.all_bank_activates,
+            &mut self.activates,
+            &mut self.accesses,
+            &mut self.beats,
+            &mut self.asic_cycles,
+            &mut self.waited_cycles,
+            &mut self.refreshes,
+            &mut self.active_cycles,
+            &mut self.precharged_cycles,
+            &mut self.bank_active_cycles,
+        ]
+    }
+
+    /// What was counted since `before`.
+    #[must_use]
+    pub fn since(&self, before: &Counts) -> Counts {
+        let mut gain = *self;
+        for (count, before) in gain.each().into_iter().zip(before.values()) {
+            *count -= before;
+        }
+        gain
+    }
+
+    /// Adds `gain`, `times` over.
+    pub fn add(&mut self, gain: &Counts, times: u64) {
+        for (count, gain) in self.each().into_iter().zip(gain.values()) {
+            *count += times * gain;
+        }
+    }
+
+    /// Activity of the memory over all channels; a channel that is left out counts as open for as long
+    /// as the others.
+    pub fn activity(&self, channels: u32) -> Activity {
+        let channels = u64::from(channels);
+        Activity {
+            activates: self.activates,
+            precharges: self.activates,
+            reads: self.result_bursts,
+            writes: self.vector_bursts + self.key_bursts + self.value_bursts,
+            refreshes_all_bank: channels * self.refreshes,
+            active_cycles: channels * self.active_cycles,
+            precharged_cycles: channels * self.precharged_cycles,
+            bank_active_cycles: channels * self.bank_active_cycles,
+            ..Activity::default()
+        }
     }
 }
 
@@ -76,7 +131,7 @@ struct Shadow {
 }
 
 /// What the ASIC has taken on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Asic {
     /// Cycle from which it is free.
     free: u64,
@@ -84,16 +139,6 @@ struct Asic {
     arrived: u64,
     /// Work of beats that wait until the last has arrived.
     held: u64,
-    /// Beats taken.
-    beats: u64,
-}
-
-/// State from which rows or layers may be found to repeat.
-#[derive(Debug, Clone)]
-pub struct Snapshot {
-    sequencer: Sequencer,
-    asic: Asic,
-    counts: Counts,
 }
 
 /// Channels and ASIC.
@@ -122,9 +167,19 @@ impl<'a, S: CommandSink> Machine<'a, S> {
     /// # Errors
     /// Timings from which no memory can be built.
     pub fn new(params: &'a PimGpt, sink: S) -> Result<Self, PimError> {
+        Self::starting_at(params, sink, 0)
+    }
+
+    /// A machine at rest that does nothing before `cycle`, refreshes included.
+    ///
+    /// # Errors
+    /// As [`Machine::new`].
+    pub fn starting_at(params: &'a PimGpt, sink: S, cycle: u64) -> Result<Self, PimError> {
         let device = device::device(params)?;
         let commands = device::commands(&device)?;
-        let sequencer = device::sequencer(params, &device)?;
+        let mut sequencer = device::sequencer(params, &device)?;
+        sequencer.wait_until(cycle);
+        sequencer.set_next_refresh(sequencer.next_refresh().saturating_add(cycle));
         let channels = u64::from(params.memory.channels);
         Ok(Self {
             params,
@@ -134,9 +189,9 @@ impl<'a, S: CommandSink> Machine<'a, S> {
             beat_cycles: 0,
             function: Function::PartialSum,
             channels,
-            asic: Asic::default(),
+            asic: Asic { free: cycle, arrived: cycle, held: 0 },
             events: Vec::new(),
-            half_ready: [0; 2],
+            half_ready: [cycle; 2],
             shadow: None,
             counts: Counts::default(),
             sink,
@@ -150,14 +205,57 @@ impl<'a, S: CommandSink> Machine<'a, S> {
         last.max(self.asic.free).max(self.asic.arrived).saturating_add(u64::from(t.n_bl))
     }
 
-    /// What all channels together did.
-    pub fn counts(&self) -> &Counts {
-        &self.counts
+    /// Cycle of the last command.
+    pub fn last_cycle(&self) -> u64 {
+        self.sequencer.last_cycle()
     }
 
-    /// Beats that the ASIC took.
-    pub fn beats(&self) -> u64 {
-        self.asic.beats
+    /// Cycle of the next refresh.
+    pub fn next_refresh(&self) -> u64 {
+        self.sequencer.next_refresh()
+    }
+
+    /// Sets the cycle of the next refresh.
+    pub fn set_next_refresh(&mut self, cycle: u64) {
+        self.sequencer.set_next_refresh(cycle);
+    }
+
+    /// What all channels together did up to `cycle`, which is not before the last command.
+    pub fn counts(&self, cycle: u64) -> Counts {
+        let engine = self.sequencer.engine();
+        let mut counts = self.counts;
+        counts.refreshes = engine.counts()[REFA.index()];
+        for rank in engine.residency(cycle).ranks() {
+            counts.active_cycles += rank.active;
+            counts.precharged_cycles += rank.precharged;
+            counts.bank_active_cycles += rank.bank_active;
+        }
+        counts
+    }
+
+    /// Everything that decides about what later instructions do but refresh, with cycles counted from
+    /// the last command. `None` where the memory has windows of several commands.
+    pub fn relative(&self) -> Option<Vec<i64>> {
+        let last = self.sequencer.last_cycle();
+        // Cycles are far below 2^63. The ASIC may have been done before the last command, which
+        // matters to what it starts next; events and buffers that are ready do not.
+        let ahead = |cycle: u64| cycle.saturating_sub(last) as i64;
+        let signed = |cycle: u64| cycle as i64 - last as i64;
+        let memory = self.sequencer.relative()?;
+        let mut state: Vec<i64> = memory.into_iter().map(|cycles| cycles as i64).collect();
+        let Asic { free, arrived, held } = self.asic;
+        state.extend([signed(free), signed(arrived), held as i64]);
+        state.extend([self.function as i64, self.beat_cycles as i64, self.channels as i64]);
+        state.extend(self.half_ready.map(ahead));
+        state.extend(self.shadow.map_or([0; 5], |Shadow { half, next, left, not_before }| {
+            [1, half.into(), next.into(), left.into(), ahead(not_before)]
+        }));
+        state.extend(self.events.iter().flat_map(|span| [ahead(span.first), ahead(span.last)]));
+        // Events that have happened are as if they had never been.
+        while state.last() == Some(&0) {
+            state.pop();
+        }
+        Some(state)
     }
 
     /// What received the commands.
@@ -165,106 +263,23 @@ impl<'a, S: CommandSink> Machine<'a, S> {
         self.sink
     }
 
-    /// Activity of the memory up to now, over all channels; a channel that is left out counts as
-    /// open for as long as the others.
-    pub fn activity(&self) -> Activity {
-        let channels = u64::from(self.params.memory.channels);
-        let engine = self.sequencer.engine();
-        let counts = &self.counts;
-        let mut activity = Activity {
-            activates: counts.activates,
-            precharges: counts.activates,
-            reads: counts.result_bursts,
-            writes: counts.vector_bursts + counts.key_bursts + counts.value_bursts,
-            refreshes_all_bank: channels * engine.counts()[REFA.index()],
-            ..Activity::default()
-        };
-        for rank in engine.residency(self.now()).ranks() {
-            activity.active_cycles += channels * rank.active;
-            activity.precharged_cycles += channels * rank.precharged;
-            activity.bank_active_cycles += channels * rank.bank_active;
-        }
-        activity
+    /// When the ASIC would be done with `numbers` numbers that it started at once.
+    pub fn span(&self, function: Function, numbers: u32) -> Span {
+        self.time.span(function, numbers.into())
     }
 
-    /// Executes a step; with `leap`, rows that repeat are not executed one by one.
+    /// Executes a step.
     ///
     /// # Errors
     /// A command that its bank cannot take, which a compiled program does not give.
-    pub fn step(&mut self, step: &Step, leap: bool) -> Result<(), IllegalCommand> {
+    pub fn step(&mut self, step: &Step) -> Result<(), IllegalCommand> {
+        let columns = self.params.mac.columns;
         match step {
             Step::One(instruction) => self.execute(instruction),
-            Step::Stream(stream) => self.stream(stream, leap),
+            Step::Stream(stream) => (0..stream.rows(columns)).try_for_each(|row| {
+                stream.row(row, columns).try_for_each(|instruction| self.execute(&instruction))
+            }),
         }
-    }
-
-    fn stream(&mut self, stream: &Stream, leap: bool) -> Result<(), IllegalCommand> {
-        let columns = self.params.mac.columns;
-        let (rows, full) = (stream.rows(columns), stream.full_rows(columns));
-        let period = stream.period(columns);
-        let mut row = 0;
-        while row < rows {
-            let rounds = full.saturating_sub(row) / period;
-            if !leap || rounds < 3 || self.shadow.is_some() {
-                self.rows(stream, row..row + 1)?;
-                row += 1;
-                continue;
-            }
-            self.rows(stream, row..row + period)?;
-            let before = self.snapshot();
-            self.rows(stream, row + period..row + 2 * period)?;
-            let leapt = self.leap(&before, u64::from(rounds - 2));
-            // At most the rows that are left, which fit 32 bits.
-            row += period * (2 + leapt as u32);
-        }
-        Ok(())
-    }
-
-    fn rows(&mut self, stream: &Stream, rows: std::ops::Range<u32>) -> Result<(), IllegalCommand> {
-        let columns = self.params.mac.columns;
-        for row in rows {
-            for instruction in stream.row(row, columns) {
-                self.execute(&instruction)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// State to compare a later one with.
-    pub fn snapshot(&self) -> Snapshot {
-        let (sequencer, asic, counts) = (self.sequencer.clone(), self.asic, self.counts);
-        Snapshot { sequencer, asic, counts }
-    }
-
-    /// If everything since `before` would repeat itself, repeats it up to `most` times, but not into
-    /// the next refresh; returns how often.
-    pub fn leap(&mut self, before: &Snapshot, most: u64) -> u64 {
-        let now = self.sequencer.last_cycle();
-        let period = now.saturating_sub(before.sequencer.last_cycle());
-        if period == 0 || self.shadow.is_some() {
-            return 0;
-        }
-        let pause = self.sequencer.next_refresh().saturating_sub(now.max(self.asic.free) + 1);
-        let rounds = most.min(pause / period);
-        let free = self.asic.free - before.asic.free;
-        let beats = self.asic.beats - before.asic.beats;
-        let held = self.asic.held - before.asic.held;
-        // The ASIC keeps pace with the memory, or it was never idle and falls behind evenly.
-        let streaming = self.params.overlap.stream_results;
-        let steady = free == period || (streaming && free == beats * self.beat_cycles);
-        let holding = !streaming && free == 0;
-        if rounds == 0 || !(steady || holding) {
-            return 0;
-        }
-        if self.sequencer.leap(&before.sequencer, rounds).is_none() {
-            return 0;
-        }
-        self.asic.free += rounds * free;
-        self.asic.arrived += rounds * (self.asic.arrived - before.asic.arrived);
-        self.asic.held += rounds * held;
-        self.asic.beats += rounds * beats;
-        self.counts.repeat_since(&before.counts, rounds);
-        rounds
     }
 
     /// Executes one instruction.
@@ -311,7 +326,7 @@ impl<'a, S: CommandSink> Machine<'a, S> {
         self.beat_cycles = self.time.busy(self.function, numbers);
     }
 
-    fn span(&self, event: Event) -> Span {
+    fn happens(&self, event: Event) -> Span {
         let known = event.and_then(|event| self.events.get(event as usize));
         known.copied().unwrap_or(Span { first: 0, last: 0 })
     }
@@ -335,7 +350,7 @@ impl<'a, S: CommandSink> Machine<'a, S> {
     ) -> Result<(), IllegalCommand> {
         self.finish_shadow()?;
         self.counts.vector_bursts += u64::from(bursts) * self.channels;
-        let Span { first, last } = self.span(after);
+        let Span { first, last } = self.happens(after);
         if shadow {
             self.shadow = Some(Shadow { half, next: 0, left: bursts, not_before: last });
             return Ok(());
@@ -429,7 +444,7 @@ impl<'a, S: CommandSink> Machine<'a, S> {
         self.counts.result_bursts += self.channels * self.bursts_of_a_beat();
         self.counts.asic_cycles += self.beat_cycles;
         self.asic.arrived = arrived;
-        self.asic.beats += 1;
+        self.counts.beats += 1;
         if self.params.overlap.stream_results {
             self.asic.free = self.asic.free.max(arrived) + self.beat_cycles;
         } else {
@@ -453,7 +468,7 @@ impl<'a, S: CommandSink> Machine<'a, S> {
     ) -> Result<(), IllegalCommand> {
         self.finish_shadow()?;
         let bursts = u64::from(columns.end - columns.start);
-        let start = self.span(after).last;
+        let start = self.happens(after).last;
         self.wait_until(start)?;
         self.sequencer.refresh_if_due(0, &mut self.sink)?;
         let Commands { act, wr, pre, .. } = self.commands;
@@ -469,7 +484,7 @@ impl<'a, S: CommandSink> Machine<'a, S> {
 
     fn write_element(&mut self, row: u32, column: u32, after: Event) -> Result<(), IllegalCommand> {
         self.finish_shadow()?;
-        let start = self.span(after).last;
+        let start = self.happens(after).last;
         self.wait_until(start)?;
         self.sequencer.refresh_if_due(0, &mut self.sink)?;
         self.activate(row, start)?;
@@ -488,7 +503,7 @@ impl<'a, S: CommandSink> Machine<'a, S> {
             start = start.max(self.asic.arrived) + self.asic.held;
             self.asic.held = 0;
         }
-        let span = self.time.span(function, numbers.into());
+        let span = self.span(function, numbers);
         self.asic.free = start + span.last;
         self.counts.asic_cycles += span.last;
         if let Some(event) = event {

@@ -4,6 +4,7 @@
 //! * [`placement`]: rows of weights, keys and values.
 //! * [`compile`]: both to a program; [`isa`]: its instructions, as text.
 //! * [`machine`]: executes instructions on the DRAM simulator, with the ASIC beside it.
+//! * [`steady`]: the same without computing twice what repeats.
 //! * [`simulate`]: token after token, layer after layer.
 //!
 //! `docs/designs/pim-gpt.md` lists what is published and what is our choice. Not modelled: the values
@@ -14,10 +15,12 @@ pub mod compile;
 pub mod device;
 pub mod energy;
 pub mod error;
+pub mod functional;
 pub mod graph;
 pub mod isa;
 pub mod machine;
 pub mod placement;
+pub mod steady;
 pub mod stream;
 
 use attelier_hw::pim_gpt::PimGpt;
@@ -29,8 +32,9 @@ pub use machine::{Counts, Machine};
 use crate::kernel::run::Mode;
 use crate::observe::Observer;
 use crate::result::{DramCounts, Phase, RunResult, Stream, Traffic, UnitReport};
-use compile::{Compiler, Program};
+use compile::{Compiler, Program, Step};
 use placement::Placement;
+use steady::Steady;
 
 /// Units of the machine, as observers and reports name them.
 pub const UNITS: [&str; 4] = ["bank_mac", "bank_rows", "channel_bus", "asic"];
@@ -51,22 +55,23 @@ pub fn simulate(
     let placement = Placement::new(params, shape, decoding.longest(), decoding.lm_head)?;
     let compiler = Compiler::new(params, shape, &placement);
     let tail = compiler.tail();
-    let mut run =
-        Run { machine: Machine::new(params, ())?, phases: Vec::new(), leap: mode == Mode::Jump };
+    let mut run = Run { execution: Execution::new(params, mode)?, phases: Vec::new() };
     let total = u64::from(decoding.tokens);
     observer.begin(&UNITS, params.command_hz());
     for (done, context) in (1..).zip(decoding.lengths()) {
-        let start = run.machine.now();
+        let start = run.execution.now();
         let layer = compiler.layer(context);
-        run.layers(&layer, shape.layers)?;
+        for _ in 0..shape.layers {
+            run.program(&layer)?;
+        }
         run.program(&tail)?;
-        let end = run.machine.now();
+        let end = run.execution.now();
         if observer.wants_events() {
             observer.span(0, &format!("token {context}"), start, end);
         }
         observer.progress(end, done, total);
     }
-    observer.end(run.machine.now());
+    observer.end(run.execution.now());
     Ok(run.result(params, decoding))
 }
 
@@ -98,45 +103,62 @@ pub fn dump(params: &PimGpt, decoding: &Decoding, context: u32) -> Result<String
     Ok(text)
 }
 
+/// How steps are executed.
+#[expect(clippy::large_enum_variant, reason = "there is one per simulation")]
+enum Execution<'a> {
+    /// All of them.
+    Every(Machine<'a, ()>),
+    /// Those that are not known yet.
+    Steady(Steady<'a>),
+}
+
+impl<'a> Execution<'a> {
+    fn new(params: &'a PimGpt, mode: Mode) -> Result<Self, PimError> {
+        if mode == Mode::Jump
+            && let Some(steady) = Steady::new(params)?
+        {
+            return Ok(Self::Steady(steady));
+        }
+        Ok(Self::Every(Machine::new(params, ())?))
+    }
+
+    fn step(&mut self, step: &Step) -> Result<(), PimError> {
+        match self {
+            Self::Every(machine) => Ok(machine.step(step)?),
+            Self::Steady(steady) => steady.step(step),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        match self {
+            Self::Every(machine) => machine.now(),
+            Self::Steady(steady) => steady.now(),
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        match self {
+            Self::Every(machine) => machine.counts(machine.now()),
+            Self::Steady(steady) => steady.counts(),
+        }
+    }
+}
+
 /// A simulation under way.
 struct Run<'a> {
-    machine: Machine<'a, ()>,
+    execution: Execution<'a>,
     /// Time by operation, in the order in which they first occur.
     phases: Vec<Phase>,
-    leap: bool,
 }
 
 impl Run<'_> {
-    /// The same program for each layer; layers that repeat are leapt over, which refresh seldom
-    /// allows.
-    fn layers(&mut self, layer: &Program, count: u32) -> Result<(), PimError> {
-        let mut left = count;
-        while left > 0 {
-            self.program(layer)?;
-            left -= 1;
-            if !self.leap || left < 2 {
-                continue;
-            }
-            let (before, phases) = (self.machine.snapshot(), self.phases.clone());
-            self.program(layer)?;
-            left -= 1;
-            let leapt = self.machine.leap(&before, left.into());
-            for (phase, earlier) in self.phases.iter_mut().zip(&phases) {
-                phase.cycles += leapt * (phase.cycles - earlier.cycles);
-            }
-            // At most the layers that are left.
-            left -= leapt as u32;
-        }
-        Ok(())
-    }
-
     fn program(&mut self, program: &Program) -> Result<(), PimError> {
-        let mut start = self.machine.now();
+        let mut start = self.execution.now();
         for section in program {
             for step in &section.steps {
-                self.machine.step(step, self.leap)?;
+                self.execution.step(step)?;
             }
-            let end = self.machine.now();
+            let end = self.execution.now();
             let cycles = end - start;
             start = end;
             match self.phases.iter_mut().find(|phase| phase.name == section.name) {
@@ -148,9 +170,9 @@ impl Run<'_> {
     }
 
     fn result(self, params: &PimGpt, decoding: &Decoding) -> RunResult {
-        let Self { machine, phases, .. } = self;
-        let cycles = machine.now();
-        let (counts, activity) = (*machine.counts(), machine.activity());
+        let Self { execution, phases } = self;
+        let (cycles, counts) = (execution.now(), execution.counts());
+        let activity = counts.activity(params.memory.channels);
         let burst = u64::from(params.memory.burst_bytes);
         let stream = |name, bursts, write| Stream { name, bytes: bursts * burst, write };
         let written = counts.vector_bursts + counts.key_bursts + counts.value_bursts;
@@ -196,7 +218,7 @@ impl Run<'_> {
                 unit(UNITS[0], macs, counts.macs),
                 unit(UNITS[1], opened / channels * opening, opened),
                 unit(UNITS[2], bus, written + counts.result_bursts),
-                unit(UNITS[3], counts.asic_cycles, machine.beats()),
+                unit(UNITS[3], counts.asic_cycles, counts.beats),
             ],
             notes: notes(params, decoding, &counts, cycles),
         }

@@ -6,7 +6,7 @@ use super::isa::Instruction;
 
 /// `results` dot products of `macs` MAC commands each, from the start of `row` on, with the vector in
 /// one half of the buffer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stream {
     /// First row.
     pub row: u32,

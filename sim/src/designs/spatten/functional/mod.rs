@@ -17,7 +17,7 @@ mod head;
 mod recording;
 mod witness;
 
-pub use check::{Deviation, LayerCheck};
+pub use check::LayerCheck;
 pub use engine::Functional;
 pub use head::{HeadWords, output, probabilities};
 pub use recording::{Cache, HeadRecord, Recording};
