@@ -43,7 +43,8 @@ pub fn formats(params: &Spatten) -> Vec<Format> {
     let mut formats = Vec::new();
     let mut add = |bits: u32, heads: u32, above: u32, vectors: u32| {
         let format = Format { bits, heads, above, vectors };
-        let fits = above + bits <= word || vectors == 1;
+        // Queries may be stored wider than a word; lower planes lie inside it.
+        let fits = above + bits <= word || above == 0 && vectors == 1;
         let lines_fit = heads <= params.bitwidth_converter.lines_per_cycle;
         if fits && lines_fit && !formats.contains(&format) {
             formats.push(format);
