@@ -76,7 +76,7 @@ pub fn beside_values(design: &str, report: &Report) -> Vec<Published> {
     if design != "spatten" {
         return Vec::new();
     }
-    let source = "SpAtten, HPCA 2021, III-D";
+    let source = "SpAtten, HPCA 2021, III-D: GPT-2 decoding; depends on length";
     let item = "passes that read key LSBs";
     vec![Published::new(item, SPATTEN_LSB_SHARE * 100.0, ours * 100.0, "%", source)]
 }

@@ -95,7 +95,9 @@ pub fn task(name: &str, sets: &[&str], seed: u64) -> Result<Task> {
             } else {
                 format!("did you mean `{}`?", near.join("` or `"))
             };
-            bail!("unknown workload `{name}`: expected a preset or a trace file; {help}")
+            bail!(
+                "unknown workload `{name}`: expected a preset, a trace file or a model folder; {help}"
+            )
         }
         other => Ok(other?),
     }

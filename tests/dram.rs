@@ -20,7 +20,7 @@ fn a_golden_case_comes_out_as_recorded() {
     let dir = case.to_str().unwrap();
     let args = ["dram", "--case", dir, "-o", "c.csv", "--completions", "d.csv", "--json", "r.json"];
     let ran = attelier(out.path(), &args).code(0);
-    assert!(stdout(&ran).contains(" requests ("), "{}", stdout(&ran));
+    assert!(stdout(&ran).contains(" requests of 64 bytes ("), "{}", stdout(&ran));
     for (ours, golden) in [("c.csv", "commands.csv.gz"), ("d.csv", "completions.csv.gz")] {
         let ours = fs::read_to_string(out.path().join(ours)).unwrap();
         assert!(ours == unzip(&case.join(golden)), "{golden} differs");
@@ -75,9 +75,10 @@ fn a_trace_on_a_device_takes_the_cycles_of_its_data_sheet() {
     assert_eq!(number(&json, "/last_cycle"), 72 + 16 + 4);
     assert_eq!(number(&json, "/row_hits"), 1);
     assert_eq!(number(&json, "/row_conflicts"), 1);
-    assert_eq!(number(&json, "/read_latency/max"), 91);
+    // As in the completions: arrival in step 0, data until cycle 92.
+    assert_eq!(number(&json, "/read_latency/max"), 92);
     // One request enters per cycle.
-    assert_eq!(number(&json, "/read_latency_accepted/max"), 91 - 2);
+    assert_eq!(number(&json, "/read_latency_accepted/max"), 92 - 2);
     assert_eq!(number(&json, "/residency/bank_active"), 39 + (93 - 56));
     assert!(fs::read_to_string(out.path().join("w.vcd")).unwrap().contains("$timescale"));
 }

@@ -128,7 +128,8 @@ fn report(about: &About<'_>, cost: &Estimate) -> String {
     let _ = writeln!(
         text,
         "\nLongest path: {:.1} levels of tables, {:.2} ns with assumed delays of fabric and nets, which \
-         is {fast:.0} MHz; asked for are {:.0} MHz.",
+         is {fast:.0} MHz. The parameters ask for {:.0} MHz (`clock_hz`, for a published chip that of the \
+         chip): where the device is slower, lower it or expect fewer cycles per second.",
         cost.path.levels,
         cost.path.ns,
         about.clock_hz as f64 * 1e-6
@@ -166,7 +167,7 @@ fn readme(
          `bench.v`, `{}` | self-checking bench: {} beats in {} cycles, from the simulator's model |\n\n\
          Ports, parameters and latency stand at the head of `{top}.v`. All modules are Verilog-2005 \
          with one clock and a synchronous reset, active high.\n\n```sh\niverilog -g2005 -o bench.vvp \
-         bench.v -c {FILE_LIST} && vvp -n bench.vvp      # `mismatch` must not appear\nverilator \
+         bench.v -c {FILE_LIST} && vvp -n bench.vvp      # ends with PASS\nverilator \
          --lint-only -Wall --top-module {top} -f {FILE_LIST}\nyosys -p \"read_verilog {}; synth_xilinx \
          -family xcup -top {top} -flatten; stat\"\n```\n",
         cost.lut,

@@ -6,8 +6,10 @@ use crate::ir::{CLOCK, Module, RESET};
 /// Prints the comment.
 pub fn print(text: &mut String, module: &Module) {
     layout::comment(text, 0, module.name());
-    for line in &module.doc {
+    if !module.doc.is_empty() {
         separator(text);
+    }
+    for line in &module.doc {
         layout::comment(text, 0, line);
     }
     if !module.parameters.is_empty() {

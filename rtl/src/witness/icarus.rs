@@ -100,6 +100,7 @@ fn read_line(line: &str, outcome: &mut Outcome) -> Option<()> {
             *outcome.compared.get_mut(index.parse::<usize>().ok()?)? = count.parse().ok()?;
         }
         ["cycles", count] => outcome.cycles = count.parse().ok()?,
+        ["PASS" | "FAIL"] => {}
         _ => return None,
     }
     Some(())
@@ -159,7 +160,7 @@ fn bench(module: &Module, pins: &Pins, cycles: u64) -> String {
     put(&mut text, "module bench;".into());
     put(&mut text, format!("  reg [{}:0] vectors [0:{}];", width - 1, cycles.max(1) - 1));
     put(&mut text, format!("  reg [{}:0] vector;", width - 1));
-    put(&mut text, "  reg clk;\n  reg rst;\n  integer cycle;".into());
+    put(&mut text, "  reg clk;\n  reg rst;\n  integer cycle;\n  integer wrong;".into());
     let mut connections = Vec::new();
     if module.is_clocked() {
         connections.push(format!(".{CLOCK}(clk)"));
@@ -191,7 +192,7 @@ fn bench(module: &Module, pins: &Pins, cycles: u64) -> String {
     );
     put(&mut text, "  initial begin".into());
     put(&mut text, format!("    $readmemh(\"{VECTORS}\", vectors);"));
-    put(&mut text, "    clk = 0;\n    rst = 1;\n    vector = 0;".into());
+    put(&mut text, "    clk = 0;\n    rst = 1;\n    vector = 0;\n    wrong = 0;".into());
     for at in 0..pins.outputs().len() {
         put(&mut text, format!("    compared_{at} = 0;"));
     }
@@ -202,11 +203,16 @@ fn bench(module: &Module, pins: &Pins, cycles: u64) -> String {
     for (at, (name, _)) in pins.outputs().enumerate() {
         let _ = write!(
             text,
-            "      if (^out_{at} === 1'bx) $display(\"undefined %0d {name} %h\", cycle, out_{at});
+            "      if (^out_{at} === 1'bx) begin
+        wrong = wrong + 1;
+        $display(\"undefined %0d {name} %h\", cycle, out_{at});
+      end
       if (compare_{at}) begin
         compared_{at} = compared_{at} + 1;
-        if (out_{at} !== want_{at})
+        if (out_{at} !== want_{at}) begin
+          wrong = wrong + 1;
           $display(\"mismatch %0d {name} %h %h\", cycle, want_{at}, out_{at});
+        end
       end
 "
         );
@@ -215,6 +221,6 @@ fn bench(module: &Module, pins: &Pins, cycles: u64) -> String {
     for at in 0..pins.outputs().len() {
         put(&mut text, format!("    $display(\"compared {at} %0d\", compared_{at});"));
     }
-    put(&mut text, "    $display(\"cycles %0d\", cycle);\n    $finish;\n  end\nendmodule".into());
+    put(&mut text, "    $display(\"cycles %0d\", cycle);\n    if (wrong == 0) $display(\"PASS\");\n    else $display(\"FAIL\");\n    $finish;\n  end\nendmodule".into());
     text
 }

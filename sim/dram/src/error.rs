@@ -121,7 +121,10 @@ pub enum TableError {
         limit: u64,
     },
     /// A mapping field covers another number of values than the organisation has.
-    #[error("address mapping: {field} has {bits} bits but the organisation has {count} of them")]
+    #[error(
+        "address mapping: {field} has {bits} bits but the organisation has {count} of them{}",
+        needed(*.count)
+    )]
     MappingWidth {
         /// Field name.
         field: &'static str,
@@ -170,6 +173,14 @@ pub enum TableError {
         /// What is missing.
         what: &'static str,
     },
+}
+
+fn needed(count: u64) -> String {
+    if count.is_power_of_two() {
+        format!(", which is {} bits", count.ilog2())
+    } else {
+        String::new()
+    }
 }
 
 fn hint(suggestion: &Option<&'static str>) -> String {

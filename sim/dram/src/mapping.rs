@@ -3,6 +3,8 @@
 //! A field may appear in several segments (for instance two column pieces around the bank bits);
 //! its segments are joined with the lowest segment as the low bits.
 
+use std::fmt;
+
 use crate::error::{AddressError, TableError};
 use crate::organization::Organization;
 
@@ -94,9 +96,22 @@ struct Segment {
 /// A checked mapping between byte addresses and locations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressMapping {
+    /// Fields and bits, from the lowest address bit.
+    fields: Vec<(Field, u32)>,
     segments: [Vec<Segment>; 7],
     bits: u32,
     tx_bytes: u64,
+}
+
+/// The text that [`AddressMapping::parse`] reads.
+impl fmt::Display for AddressMapping {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (field, bits)) in self.fields.iter().enumerate() {
+            let space = if at > 0 { " " } else { "" };
+            write!(to, "{space}{}:{bits}", field.name())?;
+        }
+        Ok(())
+    }
 }
 
 impl AddressMapping {
@@ -136,7 +151,8 @@ impl AddressMapping {
             let reason = "the offset must be the lowest field, in one piece".to_owned();
             return Err(TableError::Mapping { reason });
         }
-        Ok(AddressMapping { segments, bits: lsb, tx_bytes: u64::from(o.tx_bytes) })
+        let fields = fields.iter().copied().filter(|(_, bits)| *bits > 0).collect();
+        Ok(AddressMapping { fields, segments, bits: lsb, tx_bytes: u64::from(o.tx_bytes) })
     }
 
     /// Builds a mapping from a compact text such as `"offset:5 rank:1 bankgroup:2 column:5 ..."`,

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use attelier_dram::{
     Channel, Device, Op,
-    case::{CaseParams, CaseResult},
+    case::{CaseParams, CaseResult, Served},
     energy::{self, Account, Activity, Geometry},
-    stats::{LatencyHistogram, Statistics},
+    stats::Statistics,
 };
 use serde::Serialize;
 
@@ -19,6 +19,10 @@ pub(super) struct Summary {
     device: Option<String>,
     last_cycle: u64,
     requests: u64,
+    /// Bytes of one request.
+    request_bytes: u32,
+    /// Address bits from the lowest, as `--mapping` takes them.
+    mapping: String,
     commands: u64,
     reads: u64,
     writes: u64,
@@ -28,8 +32,7 @@ pub(super) struct Summary {
     refreshes: u64,
     /// Arrival in the trace to the end of the data, reads only; `None` without reads.
     read_latency: Option<Latency>,
-    /// The same from acceptance by the controller, without the wait in front of a full queue; the
-    /// quantiles are up to 1/32 low.
+    /// The same from acceptance by the controller, without the wait in front of a full queue.
     read_latency_accepted: Option<Latency>,
     residency: Residency,
     /// What needs the clock and the currents of a device.
@@ -61,17 +64,6 @@ impl Latency {
             p90: quantile(90),
             p99: quantile(99),
             max,
-        })
-    }
-
-    /// Quantiles from buckets, of each its lower end: up to 1/32 below the value.
-    fn of_histogram(histogram: &LatencyHistogram) -> Option<Self> {
-        (histogram.count() > 0).then(|| Self {
-            mean: histogram.mean(),
-            p50: histogram.quantile(0.5),
-            p90: histogram.quantile(0.9),
-            p99: histogram.quantile(0.99),
-            max: histogram.max(),
         })
     }
 
@@ -112,7 +104,9 @@ impl Summary {
             activity.add(&Activity::of(channel, end));
         }
         let reads = result.served.iter().filter(|request| request.op == Op::Read);
-        let latencies = reads.map(|read| read.complete.saturating_sub(read.arrival)).collect();
+        let since = |from: fn(&Served) -> u64| -> Vec<u64> {
+            reads.clone().map(|read| read.complete.saturating_sub(from(read))).collect()
+        };
         Self {
             device: device.map(|device| device.name.clone()),
             last_cycle: result.last_cycle,
@@ -124,8 +118,10 @@ impl Summary {
             row_misses: all.row_misses,
             row_conflicts: all.row_conflicts,
             refreshes: activity.refreshes_all_bank + activity.refreshes_per_bank,
-            read_latency: Latency::of(latencies),
-            read_latency_accepted: Latency::of_histogram(&all.read_latency),
+            read_latency: Latency::of(since(|read| read.arrival)),
+            read_latency_accepted: Latency::of(since(|read| read.accept)),
+            request_bytes: params.organization.tx_bytes,
+            mapping: params.mapping.to_string(),
             residency: Residency {
                 active: activity.active_cycles,
                 precharged: activity.precharged_cycles,
@@ -139,16 +135,16 @@ impl Summary {
     pub fn text(&self) -> String {
         let Self { last_cycle, requests, commands, row_hits, row_misses, row_conflicts, .. } = self;
         let mut text = format!(
-            "{requests} requests ({} reads, {} writes), {commands} commands, last cycle \
-             {last_cycle}\n{row_hits} row hits, {row_misses} misses, {row_conflicts} conflicts; {} \
-             refreshes\n",
-            self.reads, self.writes, self.refreshes
+            "{requests} requests of {} bytes ({} reads, {} writes), {commands} commands, last cycle \
+             {last_cycle}\naddress bits from the lowest: {}\n{row_hits} row hits, {row_misses} misses, \
+             {row_conflicts} conflicts; {} refreshes\n",
+            self.request_bytes, self.reads, self.writes, self.mapping, self.refreshes
         );
         if let Some(latency) = &self.read_latency {
             latency.write("read latency", &mut text);
         }
         if let Some(latency) = &self.read_latency_accepted {
-            latency.write("after acceptance (quantiles up to 3 % low)", &mut text);
+            latency.write("after acceptance", &mut text);
         }
         let Residency { active, precharged, bank_active } = self.residency;
         let banks = if active == 0 { 0.0 } else { bank_active as f64 / active as f64 };

@@ -36,6 +36,7 @@ pub fn read_requests<R: io::Read>(
     let mut record = csv::StringRecord::new();
     let mut requests = Vec::new();
     let mut line = 0u64;
+    let mut head = true;
     loop {
         let more = reader.read_record(&mut record).map_err(|error| read_error(error, file))?;
         if !more {
@@ -49,7 +50,7 @@ pub fn read_requests<R: io::Read>(
             found: found.to_owned(),
         };
         let whole = record.iter().collect::<Vec<_>>().join(",");
-        if requests.is_empty() && line == 1 {
+        if std::mem::take(&mut head) {
             if whole.trim() != "arrival,op,address" {
                 return Err(wrong("the header `arrival,op,address`", &whole));
             }

@@ -14,7 +14,7 @@ use crate::trace::{CommandSink, Issued};
 pub struct Served {
     /// Direction.
     pub op: Op,
-    /// Cycle from which it was offered.
+    /// Driver step from which it was offered.
     pub arrival: u64,
     /// Driver step at which the controller took it.
     pub accept: u64,
@@ -109,7 +109,7 @@ pub fn run_into<S: CommandSink>(
         })
         .map_err(|source| CaseError::Table { file: "params".to_owned(), source })?;
     let waiting = |request: &TraceRequest| {
-        let (op, arrival) = (request.op, request.arrival + p.first_cycle);
+        let TraceRequest { op, arrival, .. } = *request;
         Served { op, arrival, accept: 0, complete: 0 }
     };
     let mut served: Vec<Served> = requests.iter().map(waiting).collect();
@@ -147,8 +147,11 @@ pub fn run_into<S: CommandSink>(
         }
         if finished == requests.len() && end.is_none() {
             if !p.drain || channels.iter().all(|channel| channel.pending() == 0) {
-                let last = if draining { last_complete.max(now) } else { last_complete };
-                end = Some(last.saturating_add(p.tail));
+                // The data of the last write follow its command.
+                let write = p.timing.get("tCWL") + p.timing.get("tBL");
+                let wrote = requests.iter().any(|request| request.op == Op::Write);
+                let drained = if p.drain && wrote { now + write } else { 0 };
+                end = Some(last_complete.max(drained).saturating_add(p.tail));
             } else if !draining {
                 draining = true;
                 progress = step;
