@@ -67,7 +67,7 @@ struct Family {
 
 const FAMILIES: &[Family] = &[
     Family {
-        designs: &["spatten", "spatten-eighth"],
+        designs: &["spatten", "spatten-eighth", "spatten-small"],
         build: spatten::build,
         default_workload: attelier_workloads::preset::DEFAULT,
     },

@@ -12,6 +12,7 @@ mod qk_array;
 mod quant_decision;
 mod quick_select;
 mod softmax;
+pub mod top;
 mod topk_token;
 mod topk_value;
 mod zero_eliminator;
@@ -39,5 +40,6 @@ pub fn units(params: &Spatten) -> Vec<Box<dyn Unit>> {
         importance::token(params),
         pv_array::unit(params),
         importance::head(params),
+        top::unit(params),
     ]
 }
