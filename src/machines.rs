@@ -67,9 +67,14 @@ struct Family {
 
 const FAMILIES: &[Family] = &[
     Family {
-        designs: &["spatten", "spatten-eighth", "spatten-small"],
+        designs: &["spatten", "spatten-eighth"],
         build: spatten::build,
         default_workload: attelier_workloads::preset::DEFAULT,
+    },
+    Family {
+        designs: &["spatten-small"],
+        build: spatten::build,
+        default_workload: "small-decoder/text",
     },
     Family {
         designs: &["pim-gpt", "pim-gpt-aim"],

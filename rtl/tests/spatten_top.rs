@@ -14,6 +14,7 @@ fn the_units_of_the_small_machine_can_be_built() {
         ("query_buffer", units::query_buffer(&params)),
         ("controller", units::controller(&params)),
         ("spatten_core", units::spatten_core(&params)),
+        ("spatten", units::spatten(&params)),
     ];
     let faults: Vec<String> = built
         .iter()

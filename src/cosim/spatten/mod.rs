@@ -5,12 +5,15 @@ mod buffered;
 mod comparator_array;
 mod importance;
 mod lfsr;
+mod line_slots;
 mod line_sram;
 mod operands;
 mod pv_array;
 mod qk_array;
+mod qkv_fetcher;
 mod quant_decision;
 mod quick_select;
+mod recorder;
 mod softmax;
 pub mod top;
 mod topk_token;
@@ -32,6 +35,9 @@ pub fn units(params: &Spatten) -> Vec<Box<dyn Unit>> {
         topk_value::unit(params),
         topk_token::unit(params),
         bitwidth_converter::unit(params),
+        qkv_fetcher::unit(params),
+        line_slots::keys(params),
+        line_slots::values(params),
         line_sram::keys(params),
         line_sram::values(params),
         qk_array::unit(params),
@@ -41,5 +47,6 @@ pub fn units(params: &Spatten) -> Vec<Box<dyn Unit>> {
         pv_array::unit(params),
         importance::head(params),
         top::unit(params),
+        top::with_bus(params),
     ]
 }

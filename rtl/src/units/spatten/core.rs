@@ -10,21 +10,18 @@ use attelier_hw::spatten::Spatten;
 use super::{
     HANDSHAKE,
     controller::{controller, job_fields},
-    key_slots, key_sram, pv_array, qk_array, qkv_fetcher, quant_decision,
+    key_slots, key_sram,
+    parts::reservations,
+    pv_array, qk_array, qkv_fetcher, quant_decision,
     query_buffer::{ELEMENT_BITS, query_buffer},
     quick_select::{QuickSelect, fit},
-    parts::reservations,
     ring::Ring,
     sizes::{ID_BITS, Sizes},
     softmax,
     topk_value::TopKValue,
     value_slots, value_sram,
 };
-use crate::{
-    Error, InstanceBuilder, ModuleBuilder, Signal,
-    bits::index_width,
-    ir::Module,
-};
+use crate::{Error, InstanceBuilder, ModuleBuilder, Signal, bits::index_width, ir::Module};
 
 /// State of the pivot generator after a reset.
 pub const PIVOT_SEED: u16 = 0x1234;
@@ -138,7 +135,10 @@ impl Core<'_> {
         for at in 0..2 {
             key_slots
                 .input(&format!("give_back_{at}"), control.output(&format!("release_{at}")))
-                .input(&format!("give_back_slot_{at}"), control.output(&format!("release_slot_{at}")));
+                .input(
+                    &format!("give_back_slot_{at}"),
+                    control.output(&format!("release_slot_{at}")),
+                );
         }
         let of_keys = fetcher.output("fill_key") | fetcher.output("fill_key_lsb");
         let keys = m.instance("keys", &key_sram(params)?);
@@ -220,7 +220,10 @@ impl Core<'_> {
         let groups = fetcher.output("fill_groups");
         slots
             .input("fill", &fills)
-            .input("fill_slot", fit(m, &fetcher.output("fill_slot"), index_width(slot_count.into())))
+            .input(
+                "fill_slot",
+                fit(m, &fetcher.output("fill_slot"), index_width(slot_count.into())),
+            )
             .input("fill_groups", fit(m, &groups, index_width(u64::from(banks) + 1)));
         let first = slots.output("fill_line");
         let mut writes = Vec::new();
@@ -289,7 +292,10 @@ impl Core<'_> {
             .input("s_order_last_keep", control.output("order_last_keep"))
             .input("query_valid", queries.output("query_valid"))
             .input("query", queries.output("query"))
-            .input("lines_filled", fit(m, &filled, index_width(u64::from(params.key_sram.lines) + 1)));
+            .input(
+                "lines_filled",
+                fit(m, &filled, index_width(u64::from(params.key_sram.lines) + 1)),
+            );
         let start = slots.output("look_start");
         let line = &start + fit(m, &array.output("line_row"), start.width());
         keys.input("read_valid", array.output("line_read"))
@@ -297,7 +303,10 @@ impl Core<'_> {
         for key in 0..sizes.lanes {
             array.input(&format!("line_key_{key}"), keys.output(&format!("line_{key}")));
         }
-        let order = m.wire("order_taken", &control.output("order_again").concat(&control.output("order_job")));
+        let order = m.wire(
+            "order_taken",
+            &control.output("order_again").concat(&control.output("order_job")),
+        );
         Ok(Scores { array, queries, takes, order })
     }
 
@@ -436,7 +445,10 @@ impl Core<'_> {
             .input("s_axis_tvalid", engine.output("m_axis_tvalid"))
             .input("s_axis_tlast", engine.output("m_axis_tlast"));
         for lane in 0..sizes.lanes {
-            array.input(&format!("s_axis_tdata_{lane}"), engine.output(&format!("m_axis_tdata_{lane}")));
+            array.input(
+                &format!("s_axis_tdata_{lane}"),
+                engine.output(&format!("m_axis_tdata_{lane}")),
+            );
         }
         m.drive(row_ready, array.output("s_axis_tready"));
         let waiting = Ring::new(m, "row_jobs", params.pv_array.fifo_depth);
@@ -444,7 +456,8 @@ impl Core<'_> {
         let reads = array.output("line_read");
         waiting.advance(m, moves, &reads);
         let line_bits = index_width(params.value_sram.lines.into());
-        let row = m.register("value_row", line_bits + 1).comment("Line of the pass that is read next.");
+        let row =
+            m.register("value_row", line_bits + 1).comment("Line of the pass that is read next.");
         let is_last = array.output("row_last");
         m.update_when(&row, &reads, (!&is_last).gate(&(&row + 1)));
         control.input("row_job", &row_job);
@@ -491,7 +504,11 @@ impl Core<'_> {
             .map(|element| element.as_signed().extend(ELEMENT_BITS).as_unsigned())
             .collect();
         m.output("m_axis_result_tvalid", &valid);
-        m.output_for("m_axis_result_tdata", &m.pack(&elements), "Words, each with its sign extended.");
+        m.output_for(
+            "m_axis_result_tdata",
+            &m.pack(&elements),
+            "Words, each with its sign extended.",
+        );
         m.output("m_axis_result_tid", &shown.bits(vector_bits..vector_bits + ID_BITS));
         Ok(Results { waits, finished, finished_job })
     }

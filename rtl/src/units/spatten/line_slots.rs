@@ -86,12 +86,17 @@ fn line_slots(
     let fill_groups = m.input("fill_groups", group_bits);
     let released: Vec<[Signal; 2]> = (0..releases)
         .map(|at| {
-            [m.input(format!("give_back_{at}"), 1), m.input(format!("give_back_slot_{at}"), slot_bits)]
+            [
+                m.input(format!("give_back_{at}"), 1),
+                m.input(format!("give_back_slot_{at}"), slot_bits),
+            ]
         })
         .collect();
     let look_slot = m.input("look_slot", slot_bits).comment("Slot that is looked at.");
 
-    m.section("pointers: the oldest slot that was in use in the last cycle, the next slot, the next line");
+    m.section(
+        "pointers: the oldest slot that was in use in the last cycle, the next slot, the next line",
+    );
     let first = m.register("first", slot_bits + 1);
     let next = m.register("next", slot_bits + 1);
     let next_line = m.register("next_line", line_bits);
@@ -157,9 +162,8 @@ fn line_slots(
 
     m.output_for("fit", &fits, "`open_lines` lines are free.");
     m.output_for("next_slot", &at, "Slot that `open` takes.");
-    let select = |name: &str, slot: &Signal, values: &[Signal]| {
-        m.wire(name, &m.select(slot, values))
-    };
+    let select =
+        |name: &str, slot: &Signal, values: &[Signal]| m.wire(name, &m.select(slot, values));
     let fill_start = select("fill_start", &fill_slot, &starts);
     let fill_upper = select("fill_slot_upper", &fill_slot, &uppers);
     let filled = match &fill_lower {

@@ -28,6 +28,7 @@ pub mod row_aligner;
 pub mod row_buffer;
 mod sizes;
 mod softmax;
+mod top;
 pub mod topk_filter;
 pub mod topk_token;
 pub mod topk_value;
@@ -48,6 +49,7 @@ pub use self::{
     query_buffer::query_buffer,
     sizes::{ADDRESS_BITS, ID_BITS, Sizes},
     softmax::softmax,
+    top::{ENABLE, FIRST_FIELD, QUEUED_JOBS, spatten, submit_register},
 };
 
 /// Places of an output queue beyond the stages of the pipeline before it: a registered handshake

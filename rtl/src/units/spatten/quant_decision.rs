@@ -54,7 +54,8 @@ pub fn quant_decision(params: &Spatten) -> Result<Arc<Module>, Error> {
     let input_valid = m.input("s_axis_tvalid", 1);
     let input_last = m.input("s_axis_tlast", 1);
     let input_keep = m.input("s_axis_tkeep", lanes);
-    let input_user = m.input("s_axis_tuser", Sizes::of(params)?.job_bits).comment("Job of the pass.");
+    let input_user =
+        m.input("s_axis_tuser", Sizes::of(params)?.job_bits).comment("Job of the pass.");
     let probabilities = m.inputs("s_axis_tdata", lanes, word);
     let compare = m.input("compare", 1);
     let threshold = m.input("threshold", word + 1);

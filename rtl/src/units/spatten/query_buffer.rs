@@ -52,7 +52,7 @@ pub fn query_buffer(params: &Spatten) -> Result<Arc<Module>, Error> {
     let words: Vec<Signal> =
         data.lanes(params.head_dim).iter().map(|element| element.bits(0..word)).collect();
     let words = m.wire("words", &m.pack(&words));
-    let memory = m.memory("queries", words.width(), jobs, MemoryStyle::Distributed);
+    let memory = m.memory("query_memory", words.width(), jobs, MemoryStyle::Distributed);
     memory.write(&next, &words, &takes);
     m.output("s_axis_tready", &ready);
     m.output_for("query_valid", &of("read", &read_job), "The query of `read_job` is here.");

@@ -314,8 +314,7 @@ impl<'a, M: Memory, V: Probabilities> SpattenMachine<'a, M, V> {
                 let rows = &mut self.kept_rows;
                 let left = rows.front().map_or(0, |(_, left)| left);
                 let values = (&self.values, self.results.has_room());
-                let done =
-                    self.pv_array.tick(now, rows, values, source, finished, &mut self.log);
+                let done = self.pv_array.tick(now, rows, values, source, finished, &mut self.log);
                 if left == 1 && rows.popped() {
                     self.results.reserve();
                 }

@@ -1,6 +1,6 @@
 //! The simulator's machine, cycle by cycle, with everything that crosses its boundary.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use attelier_hw::spatten::Spatten;
 use attelier_rtl::units::spatten::PIVOT_SEED;
@@ -11,11 +11,13 @@ use attelier_sim::{
         functional::{output, probabilities},
     },
     kernel::{clock::Cycle, run::Machine},
-    units::memory::{Grant, IdealMemory, Memory},
 };
 
 use super::workload::Workload;
-use crate::cosim::Pace;
+use crate::cosim::{
+    Pace, Random,
+    spatten::recorder::{Channels, Recorder},
+};
 
 /// Cycles recorded after the last job has left.
 const IDLE_CYCLES: u64 = 8;
@@ -67,9 +69,34 @@ pub struct Recording {
 /// How the ends of the machine behave.
 pub struct Paces {
     /// When queries come; `None`: one in every cycle.
-    pub queries: Option<Pace>,
+    queries: Option<End>,
     /// When results are taken; `None`: always.
-    pub results: Option<Pace>,
+    results: Option<End>,
+}
+
+/// An end that is willing at random, and again and again not at all for longer than the machine
+/// needs to fill.
+struct End {
+    pace: Pace,
+    random: Random,
+    is_open: bool,
+    cycles: u64,
+}
+
+impl End {
+    fn new(seed: u64, purpose: u64) -> Self {
+        let (pace, random) = (Pace::new(seed, purpose), Random::new(seed, purpose + 100));
+        Self { pace, random, is_open: true, cycles: 0 }
+    }
+
+    fn willing(&mut self) -> bool {
+        if self.cycles == 0 {
+            self.is_open = !self.is_open;
+            self.cycles = 1 + self.random.below(if self.is_open { 1500 } else { 700 });
+        }
+        self.cycles -= 1;
+        self.pace.willing() && self.is_open
+    }
 }
 
 impl Paces {
@@ -80,37 +107,7 @@ impl Paces {
 
     /// Both ends willing at random.
     pub fn random(seed: u64) -> Self {
-        Self { queries: Some(Pace::new(seed, 12)), results: Some(Pace::new(seed, 13)) }
-    }
-}
-
-/// Ideal memory that remembers what it was asked for.
-struct Recorder {
-    ideal: IdealMemory,
-    asked: Vec<u64>,
-}
-
-impl Memory for Recorder {
-    fn ready(&self, now: Cycle) -> u64 {
-        self.ideal.ready(now)
-    }
-
-    fn issue(&mut self, now: Cycle, grant: Grant, address: &dyn Fn(u32) -> u64) {
-        let lanes = (0..64).filter(|lane| grant.lanes >> lane & 1 == 1);
-        self.asked.extend(lanes.map(address));
-        self.ideal.issue(now, grant, address);
-    }
-
-    fn arrival(&mut self, now: Cycle) -> Option<Grant> {
-        self.ideal.arrival(now)
-    }
-
-    fn quiet(&self, now: Cycle) -> u64 {
-        self.ideal.quiet(now)
-    }
-
-    fn is_idle(&self) -> bool {
-        self.ideal.is_idle()
+        Self { queries: Some(End::new(seed, 12)), results: Some(End::new(seed, 13)) }
     }
 }
 
@@ -170,12 +167,7 @@ impl Probabilities for Values<'_> {
 impl Recording {
     /// Runs `workload` until all jobs have left. A query has one of `query_places` places until its
     /// job has left.
-    pub fn of(
-        params: &Spatten,
-        workload: &Workload,
-        paces: Paces,
-        query_places: usize,
-    ) -> Self {
+    pub fn of(params: &Spatten, workload: &Workload, paces: Paces, query_places: usize) -> Self {
         let Workload { requests, jobs, .. } = workload;
         let values = Values {
             params,
@@ -186,18 +178,15 @@ impl Recording {
             flat: 0,
             selected: 0,
         };
-        let channels = params.memory.channels as usize;
-        let ideal = IdealMemory::new(params.memory.channels, params.memory.latency_cycles);
-        let memory = Recorder { ideal, asked: Vec::new() };
         // The machine turns the seed before it starts the generator with it.
         let seed = PIVOT_SEED.rotate_right(5);
-        let mut machine = SpattenMachine::new(params, requests, jobs, (values, seed), memory);
+        let mut machine =
+            SpattenMachine::new(params, requests, jobs, (values, seed), Recorder::new(params));
         machine.open_query_port();
         let Paces { mut queries, mut results } = paces;
         let mut steps: Vec<Step> = Vec::new();
-        let mut answers: VecDeque<Vec<Option<u64>>> =
-            vec![vec![None; channels]; params.memory.latency_cycles as usize].into();
-        let (mut next_job, mut next_query, mut shown, mut issued) = (0, 0usize, 0, 0);
+        let mut channels = Channels::new(params);
+        let (mut next_job, mut next_query, mut shown) = (0, 0usize, 0);
         let mut left: Vec<Option<u64>> = vec![None; jobs.len()];
         let mut cycles = None;
         for now in 0.. {
@@ -205,7 +194,7 @@ impl Recording {
                 break;
             }
             let mut step = Step { idle: now == 0 || cycles.is_some(), ..Step::default() };
-            step.result_ready = results.as_mut().is_none_or(Pace::willing);
+            step.result_ready = results.as_mut().is_none_or(End::willing);
             machine.set_receiver_willing(step.result_ready);
             if machine.results_waiting() > 0 {
                 step.result = Some(shown);
@@ -213,18 +202,18 @@ impl Recording {
             }
             // A place is free in the cycle after its job was seen to leave.
             step.query_ready = match next_query.checked_sub(query_places) {
-                Some(older) => left
-                    .get(older)
-                    .is_none_or(|at| at.is_some_and(|at: u64| at + 2 <= now)),
+                Some(older) => {
+                    left.get(older).is_none_or(|at| at.is_some_and(|at: u64| at + 2 <= now))
+                }
                 None => true,
             };
-            let offers = queries.as_mut().is_none_or(Pace::willing) && next_query < jobs.len();
+            let offers = queries.as_mut().is_none_or(End::willing) && next_query < jobs.len();
             step.query = offers.then_some(next_query);
             if offers && step.query_ready {
                 machine.query_arrives();
                 next_query += 1;
             }
-            step.answered = answers.pop_front().unwrap_or_default();
+            step.answered = channels.answered();
             let done = machine.values().finished.len();
             if cycles.is_none() {
                 machine.tick(Cycle(now));
@@ -237,14 +226,7 @@ impl Recording {
                 step.job = Some((next_job, taken));
                 next_job += usize::from(taken);
             }
-            step.asked = vec![None; channels];
-            let asked = &machine.memory().asked;
-            for address in &asked[issued..] {
-                let channel = address / u64::from(params.memory.transaction_bytes);
-                step.asked[channel as usize % channels] = Some(*address);
-            }
-            issued = asked.len();
-            answers.push_back(step.asked.clone());
+            step.asked = channels.asked(machine.memory());
             if cycles.is_none() && machine.done() {
                 cycles = Some(now + 1);
             }

@@ -115,7 +115,8 @@ impl Workload {
             let offset = usize::try_from(address - base).ok()?;
             vector.get(offset..offset + bytes)
         });
-        let noise = |at: usize| (address.wrapping_mul(0x9e37_79b9).rotate_right(7) >> (at % 8)) as u8;
+        let noise =
+            |at: usize| (address.wrapping_mul(0x9e37_79b9).rotate_right(7) >> (at % 8)) as u8;
         stored.map_or_else(|| (0..bytes).map(noise).collect(), <[u8]>::to_vec)
     }
 }
@@ -170,7 +171,9 @@ fn store(
         keys: Vec::new(),
         whole_keys: Vec::new(),
         values: Vec::new(),
-        scale: Scale::new([0.5, 4.0, 30.0][random.below(3) as usize] / f64::from(1u32 << (2 * word - 4))),
+        scale: Scale::new(
+            [0.5, 4.0, 30.0][random.below(3) as usize] / f64::from(1u32 << (2 * word - 4)),
+        ),
         threshold: request.requant_threshold.map_or(0, |at| threshold_code(at, word)),
     };
     let mut put = |base: u64, number: u32, bits: u32, bytes: u32, codes: &[i32]| {

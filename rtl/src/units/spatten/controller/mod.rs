@@ -12,15 +12,10 @@ use attelier_hw::spatten::{Spatten, formats::SCALE_BITS};
 
 use self::table::{Table, flag, flags};
 use super::{
-    quick_select::fit,
     ring::Ring,
     sizes::{ID_BITS, Sizes, VECTOR_GRANULE},
 };
-use crate::{
-    Error, ModuleBuilder, Signal,
-    bits::index_width,
-    ir::Module,
-};
+use crate::{Error, ModuleBuilder, Signal, bits::index_width, ir::Module};
 
 /// Width of the shift of a scale \[bits\].
 const SHIFT_BITS: u32 = 6;
@@ -80,7 +75,9 @@ pub fn controller(params: &Spatten) -> Result<Arc<Module>, Error> {
     let Sizes { lanes, jobs, keys, job_bits, count_bits, .. } = sizes;
     let limit = params.controller.jobs_in_flight;
     let most_lines = keys.next_multiple_of(VECTOR_GRANULE).div_ceil(lanes).next_multiple_of(2);
-    for (parameter, sram) in [("key_sram.lines", &params.key_sram), ("value_sram.lines", &params.value_sram)] {
+    for (parameter, sram) in
+        [("key_sram.lines", &params.key_sram), ("value_sram.lines", &params.value_sram)]
+    {
         if sram.lines < most_lines {
             let expected = "lines for as many keys as the softmax holds";
             return Err(Error::parameter(name, parameter, sram.lines, expected));
@@ -148,8 +145,7 @@ pub fn controller(params: &Spatten) -> Result<Arc<Module>, Error> {
     let value_extent = extent(&m, "value", kept, lanes, value_line_bits);
     let rounded = m.wire("keys_and_rest", &(count.extend(count_bits + 1) + u64::from(lanes - 1)));
     m.discard(&rounded);
-    let rows = fit(&m, &rounded.bits(lanes.ilog2()..count_bits + 1), row_bits);
-    let rows = m.wire("rows", &rows);
+    let rows = m.wire("rows", &part(&rounded, lanes.ilog2(), row_bits));
     let last_keep = m.wire("last_keep", &mask(&m, count, lanes));
     let selects = m.wire("selects", &kept.lt(count)).comment("Values are pruned.");
 
@@ -188,12 +184,13 @@ pub fn controller(params: &Spatten) -> Result<Arc<Module>, Error> {
     let fetches = m.wire("fetches_values", &(&needs.has_item(&m) & &value_fit));
     needs.advance(&m, &known, &fetches);
     let value = values.read("value_word", &needing);
-    let value_slots =
-        Table::new(&m, "value_slot", jobs, (&fetches, &needing), &[&value_next_slot]);
+    let value_slots = Table::new(&m, "value_slot", jobs, (&fetches, &needing), &[&value_next_slot]);
     let has_values =
         flags(&m, "has_values", jobs, (&fetches, &needing), (&finished, &finished_job));
 
-    m.section("orders: passes that are computed again first, then those of the jobs of earlier cycles");
+    m.section(
+        "orders: passes that are computed again first, then those of the jobs of earlier cycles",
+    );
     let issued = m.register("issued_job", job_bits + 1);
     let has_new = m.wire("has_new", &issued.ne(&next));
     let retries = Ring::new(&m, "retries", limit);
@@ -217,7 +214,7 @@ pub fn controller(params: &Spatten) -> Result<Arc<Module>, Error> {
     let slot_of = |name: &str, job: &Signal| slots.read(name, job).swap_remove(0);
     m.output_for("key_open", &admits, "Takes `key_lines` lines and announces `key_groups` groups.");
     m.output("key_lines", &key_extent.lines);
-    m.output("key_groups", &fit(&m, &key_extent.groups, key_line_bits));
+    m.output("key_groups", &key_extent.groups);
     m.output_for("key_valid", &admits, "Command: fetches the keys.");
     let wide = super::qkv_fetcher::slot_bits(&sizes);
     m.output("key_base", field("key_base"));
@@ -231,7 +228,7 @@ pub fn controller(params: &Spatten) -> Result<Arc<Module>, Error> {
     for (field, value) in ["base", "units", "format", "vectors"].iter().zip(&lsb) {
         m.output(format!("key_lsb_{field}"), value);
     }
-    m.output("key_lsb_groups", &fit(&m, &lsb[4], key_line_bits));
+    m.output("key_lsb_groups", &lsb[4]);
     m.output("key_lsb_slot", &verdict_slot.extend(wide));
     m.output_for("release_0", &accepted, "The keys of a job are not needed any more.");
     m.output("release_slot_0", &slot_of("accepted_slot", &accepted_job));
@@ -240,8 +237,7 @@ pub fn controller(params: &Spatten) -> Result<Arc<Module>, Error> {
     m.output_for("value_open", &fetches, "Takes `value_lines` lines; the command goes with it.");
     let names = ["base", "units", "format", "vectors", "groups", "lines", "list", "list_length"];
     for (field, value) in names.iter().zip(&value) {
-        let value = if *field == "groups" { fit(&m, value, value_line_bits) } else { value.clone() };
-        m.output(format!("value_{field}"), &value);
+        m.output(format!("value_{field}"), value);
     }
     m.output("value_slot", &value_next_slot.extend(wide));
     m.output_for("value_release", &finished, "The values of a job are not needed any more.");
@@ -284,11 +280,17 @@ fn extent(m: &ModuleBuilder, name: &str, count: &Signal, lanes: u32, line_bits: 
     let rounded = vectors.extend(bits + 1) + u64::from(lanes - 1);
     let rounded = m.wire(format!("{name}_fetched_and_rest"), &rounded);
     m.discard(&rounded);
-    let groups = m.wire(format!("{name}_group_count"), &rounded.bits(lanes.ilog2()..bits + 1));
-    let pairs = m.wire(format!("{name}_even"), &(groups.extend(bits + 1) + 1));
+    // A buffer has room for the lines of the largest job, so no bit is lost.
+    let groups = m.wire(format!("{name}_group_count"), &part(&rounded, lanes.ilog2(), line_bits));
+    let pairs = m.wire(format!("{name}_even"), &(&groups + 1));
     m.discard(&pairs);
-    let lines = pairs.bits(1..bits + 1).concat(&m.constant(0, 1));
-    Extent { vectors, groups, lines: m.wire(format!("{name}_line_count"), &fit(m, &lines, line_bits)) }
+    let lines = pairs.bits(1..line_bits).concat(&m.constant(0, 1));
+    Extent { vectors, groups, lines: m.wire(format!("{name}_line_count"), &lines) }
+}
+
+/// `width` bits of `value` from bit `low` on, zeros beyond its end.
+fn part(value: &Signal, low: u32, width: u32) -> Signal {
+    value.bits(low..value.width().min(low + width)).extend(width)
 }
 
 /// One bit per lane that holds a key in the last row of `count` keys.

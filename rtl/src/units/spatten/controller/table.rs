@@ -19,7 +19,8 @@ impl<'a> Table<'a> {
         fields: &[&Signal],
     ) -> Self {
         let word = m.wire(format!("{name}_entry"), &m.concat(fields.iter().copied()));
-        let memory = m.memory(format!("{name}_table"), word.width(), places, MemoryStyle::Distributed);
+        let memory =
+            m.memory(format!("{name}_table"), word.width(), places, MemoryStyle::Distributed);
         memory.write(at, &word, write);
         Self { memory, widths: fields.iter().map(|field| field.width()).collect() }
     }

@@ -133,9 +133,8 @@ pub(super) fn address_crossbar(
             heads.iter().zip(&grants).map(|(head, grant)| grant.gate(&head.address)).collect();
         let address = merged(&gates);
         let address = m.wire(format!("granted_address_{channel}"), &address);
-        let lane = (0..lanes).map(|lane| {
-            grants[lane as usize].gate(&m.constant(lane.into(), lane_bits))
-        });
+        let lane =
+            (0..lanes).map(|lane| grants[lane as usize].gate(&m.constant(lane.into(), lane_bits)));
         let lane = m.wire(format!("granted_lane_{channel}"), &merged(&lane.collect::<Vec<_>>()));
         let places: Vec<Signal> = heads
             .iter()

@@ -37,9 +37,8 @@ struct Command {
 
 impl Command {
     fn inputs(m: &ModuleBuilder, sizes: &Sizes, stream: usize, slot_bits: u32) -> Self {
-        let input = |field: &str, width: u32| {
-            m.input(format!("{}_{field}", STREAMS[stream]), width)
-        };
+        let input =
+            |field: &str, width: u32| m.input(format!("{}_{field}", STREAMS[stream]), width);
         let base = input("base", sizes.unit_address_bits).comment("Transaction of vector 0.");
         let units = input("units", sizes.units_bits).comment("Transactions of a vector.");
         let vectors = input("vectors", sizes.count_bits);
@@ -98,7 +97,8 @@ pub(super) fn address_generator(params: &Spatten, sizes: &Sizes) -> Result<Arc<M
     m.parameter("LANES", lanes);
     m.parameter("LIST_PLACES", places);
     m.latency("the first row of a command 1 cycle after it was given, then one row per cycle");
-    let depths = [params.controller.jobs_in_flight, params.controller.jobs_in_flight, sizes.value_slots];
+    let depths =
+        [params.controller.jobs_in_flight, params.controller.jobs_in_flight, sizes.value_slots];
     let mut given = Vec::new();
     for (stream, name) in STREAMS.iter().enumerate() {
         let valid = m.input(format!("{name}_valid"), 1);
@@ -278,8 +278,12 @@ impl List {
         let banks = (0..sizes.lanes)
             .map(|bank| {
                 let width = self.indices[0].width();
-                let memory =
-                    m.memory(format!("list_{bank}"), width, places >> bank_bits, MemoryStyle::Distributed);
+                let memory = m.memory(
+                    format!("list_{bank}"),
+                    width,
+                    places >> bank_bits,
+                    MemoryStyle::Distributed,
+                );
                 if bank_bits == 0 {
                     memory.write(&end, &self.indices[0], &self.valid);
                     return memory;

@@ -107,7 +107,8 @@ pub(super) fn data_crossbar(params: &Spatten, rows: Rows) -> Result<Arc<Module>,
         let at = m.wire(format!("written_place_{lane}"), &at);
         let unit = gated(answers.iter().map(|[_, data]| data).collect());
         let unit = m.wire(format!("written_data_{lane}"), &unit);
-        let memory = m.memory(format!("lane_{lane}_memory"), unit_bits, depth, MemoryStyle::Distributed);
+        let memory =
+            m.memory(format!("lane_{lane}_memory"), unit_bits, depth, MemoryStyle::Distributed);
         memory.write(&at, &unit, &writes);
         data.push(memory.read(format!("unit_{lane}"), &place));
         let one = m.constant(1, depth);

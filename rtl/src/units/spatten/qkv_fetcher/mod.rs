@@ -68,18 +68,25 @@ pub fn qkv_fetcher(params: &Spatten) -> Result<Arc<Module>, Error> {
 
     let m = ModuleBuilder::new(name);
     m.doc("Fetches keys, LSBs of keys and values. Commands come on three streams without a ready: there is");
-    m.doc("a place for every job. `index_*` lists the values that commands with `value_list` fetch.");
+    m.doc(
+        "a place for every job. `index_*` lists the values that commands with `value_list` fetch.",
+    );
     m.doc("`fill_*` says which groups of lines are written in this cycle, and `fill_line_*` holds them.");
-    m.doc("Channel C reads single transactions: `arvalid_C`, `araddr_C` [B] and so on, as in AXI4.");
+    m.doc(
+        "Channel C reads single transactions: `arvalid_C`, `araddr_C` [B] and so on, as in AXI4.",
+    );
     m.parameter("LANES", lanes);
     m.parameter("CHANNELS", channels);
     m.parameter("TRANSACTION_BYTES", params.memory.transaction_bytes);
     m.parameter("FIFO_DEPTH", depth);
-    m.latency("1 cycle from a command to its first address; 2 from the last data of a row to its lines");
+    m.latency(
+        "1 cycle from a command to its first address; 2 from the last data of a row to its lines",
+    );
 
     m.section("commands to rows of addresses");
-    let generator = m.instance("generator", &address_generator(params, &sizes)?);
-    for (port, ty) in address_generator(params, &sizes)?.inputs() {
+    let module = address_generator(params, &sizes)?;
+    let generator = m.instance("generator", &module);
+    for (port, ty) in module.inputs() {
         if port != "room" {
             generator.input(port, m.input(port, ty));
         }
@@ -147,8 +154,7 @@ pub fn qkv_fetcher(params: &Spatten) -> Result<Arc<Module>, Error> {
         .input("row_last", returns.output("out_last"))
         .input("row_format", &row_format);
     for lane in 0..lanes {
-        converter
-            .input(&format!("row_data_{lane}"), returns.output(&format!("out_data_{lane}")));
+        converter.input(&format!("row_data_{lane}"), returns.output(&format!("out_data_{lane}")));
     }
     returns.input("out_ready", converter.output("row_ready"));
     let groups = converter.output("groups");
