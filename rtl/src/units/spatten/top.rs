@@ -114,7 +114,7 @@ pub fn spatten(params: &Spatten) -> Result<Arc<Module>, Error> {
         high -= field.width;
         core.input(&format!("s_job_{}", field.name), oldest.bits(high..high + field.width));
     }
-    queue.input("m_axis_tready", &m.wire("admits", &(core.output("s_job_tready") & &enabled)));
+    queue.input("m_axis_tready", m.wire("admits", &(core.output("s_job_tready") & &enabled)));
     for port in ["s_axis_query_tvalid", "s_axis_query_tdata"] {
         let width = if port.ends_with("tdata") { params.head_dim * ELEMENT_BITS } else { 1 };
         core.input(port, m.input(port, width));
@@ -166,7 +166,7 @@ pub fn spatten(params: &Spatten) -> Result<Arc<Module>, Error> {
     let idle = m.wire("is_idle", &idle);
     let gap = m.constant(0, REGISTER_BITS / 2 - 3);
     let state = m.concat([&level.extend(REGISTER_BITS / 2), &gap, &failed, &lost, &idle]);
-    registers.input("status_0", &results).input("status_1", &m.wire("state", &state));
+    registers.input("status_0", &results).input("status_1", m.wire("state", &state));
     m.output_for("idle", &idle, "Nothing is queued, inside or waiting.");
     m.finish()
 }
