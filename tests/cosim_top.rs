@@ -81,7 +81,7 @@ fn a_wide_machine_equals_the_simulator() {
 
 #[test]
 fn the_eighth_of_the_machine_equals_the_simulator() {
-    agree(&machine("spatten-eighth", &["controller.query_from_dram=false"]), 3_000, false);
+    agree(&machine("spatten-eighth", &[]), 3_000, false);
 }
 
 /// What the comparison is worth: requests of every kind, and ends that hold the machine up.

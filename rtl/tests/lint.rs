@@ -73,12 +73,11 @@ fn the_whole_machine_is_clean() {
     let wide = ["qk_array.multipliers=32", "pv_array.multipliers=32", "memory.channels=4"];
     let rest = ["bitwidth_converter.buffer_bytes=128", "topk_value.capacity=512"];
     let buffers = ["key_sram.bytes=6144", "value_sram.bytes=6144"];
-    let queries = ["controller.query_from_dram=false"];
     let mut faults = Vec::new();
     for (preset, sets) in [
         ("spatten-small", vec![]),
         ("spatten-small", [&wide[..], &rest, &buffers].concat()),
-        ("spatten-eighth", queries.to_vec()),
+        ("spatten-eighth", vec![]),
     ] {
         let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
         let params = Spatten::check(&config::load(preset, None, &sets).unwrap()).unwrap();

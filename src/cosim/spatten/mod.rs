@@ -24,9 +24,13 @@ use attelier_hw::spatten::Spatten;
 
 use super::Unit;
 
-/// The units of a machine with these parameters.
+/// Most multipliers of an array with which the whole machine is compared: a larger one takes hours
+/// under Icarus.
+pub const MOST_MULTIPLIERS: u32 = 64;
+
+/// The units of a machine with these parameters, then the machine itself.
 pub fn units(params: &Spatten) -> Vec<Box<dyn Unit>> {
-    vec![
+    let mut units = vec![
         lfsr::unit(params),
         comparator_array::unit(params),
         zero_eliminator::unit(params),
@@ -46,7 +50,10 @@ pub fn units(params: &Spatten) -> Vec<Box<dyn Unit>> {
         importance::token(params),
         pv_array::unit(params),
         importance::head(params),
-        top::unit(params),
-        top::with_bus(params),
-    ]
+    ];
+    if params.qk_array.multipliers <= MOST_MULTIPLIERS {
+        units.push(top::unit(params));
+        units.push(top::with_bus(params));
+    }
+    units
 }

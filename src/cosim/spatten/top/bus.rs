@@ -7,14 +7,15 @@ use attelier_rtl::{
     mutate::{Change, Mutation},
     units::{
         self,
-        spatten::{ENABLE, FIRST_FIELD, QUEUED_JOBS, Sizes, submit_register},
+        spatten::{ENABLE, FIRST_FIELD, QUEUED_JOBS, submit_register},
     },
     witness::{Frame, Pin, Pins, Vectors},
 };
 
 use super::{
-    Paces, Recording, Step, Workload,
+    Recording, Step, Workload,
     boundary::{Boundary, Jobs},
+    record, with_query_stream,
 };
 use crate::cosim::{Plan, Unit};
 
@@ -28,7 +29,7 @@ struct Bus(Spatten);
 
 /// The machine with its bus interfaces.
 pub fn unit(params: &Spatten) -> Box<dyn Unit> {
-    Box::new(Bus(params.clone()))
+    Box::new(Bus(with_query_stream(params)))
 }
 
 impl Unit for Bus {
@@ -45,13 +46,12 @@ impl Unit for Bus {
     }
 
     fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
-        let params = &self.0;
-        let sizes = Sizes::of(params).expect("the design was built");
-        let workload = Workload::random(params, plan.seed, 0, REQUESTS);
-        let workload = workload.expect("requests are drawn to fit the machine");
-        let paces = Paces::random(plan.seed);
-        let recording = Recording::of(params, &workload, paces, sizes.jobs as usize);
-        Box::new(Driver::new(params, pins, workload, recording))
+        let (workload, recording) = record(&self.0, plan.seed, 0, REQUESTS);
+        Box::new(Driver::new(&self.0, pins, workload, recording))
+    }
+
+    fn stimulus(&self, plan: Plan) -> Option<String> {
+        Some(record(&self.0, plan.seed, 0, REQUESTS).1.summary())
     }
 
     fn mutations(&self) -> Vec<Mutation<'static>> {

@@ -33,11 +33,35 @@ use crate::cosim::{Plan, Unit};
 /// Fewest requests of a comparison.
 const LEAST_REQUESTS: usize = 24;
 
+/// A random workload and what the simulator does with it while both ends refuse at random.
+///
+/// # Panics
+/// A machine for which there is no hardware, or which holds fewer keys than a random request has.
+pub fn record(
+    params: &Spatten,
+    seed: u64,
+    transactions: u64,
+    requests: usize,
+) -> (Workload, Recording) {
+    let sizes = Sizes::of(params).expect("the design was built");
+    let workload = Workload::random(params, seed, transactions, requests);
+    let workload = workload.expect("requests are drawn to fit the machine");
+    let recording = Recording::of(params, &workload, Paces::random(seed), sizes.jobs as usize);
+    (workload, recording)
+}
+
 struct Top(Spatten);
 
 /// The machine.
 pub fn unit(params: &Spatten) -> Box<dyn Unit> {
-    Box::new(Top(params.clone()))
+    Box::new(Top(with_query_stream(params)))
+}
+
+/// The machine that gets its queries on a stream, as the hardware always does.
+fn with_query_stream(params: &Spatten) -> Spatten {
+    let mut params = params.clone();
+    params.controller.query_from_dram = false;
+    params
 }
 
 impl Unit for Top {
@@ -48,7 +72,7 @@ impl Unit for Top {
     fn parameters(&self) -> String {
         let Spatten { qk_array, head_dim, memory, .. } = &self.0;
         let (keys, channels) = (qk_array.keys_per_line, memory.channels);
-        format!("heads of {head_dim}, {keys} keys a line, {channels} channels")
+        format!("heads of {head_dim}, {keys} keys a line, {channels} channels, query stream")
     }
 
     fn design(&self) -> Result<Design, Error> {
@@ -56,13 +80,12 @@ impl Unit for Top {
     }
 
     fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
-        let params = &self.0;
-        let sizes = Sizes::of(params).expect("the design was built");
-        let workload = Workload::random(params, plan.seed, plan.beats, LEAST_REQUESTS);
-        let workload = workload.expect("requests are drawn to fit the machine");
-        let paces = Paces::random(plan.seed);
-        let recording = Recording::of(params, &workload, paces, sizes.jobs as usize);
-        Box::new(Driver::new(params, pins, workload, recording))
+        let (workload, recording) = record(&self.0, plan.seed, plan.beats, LEAST_REQUESTS);
+        Box::new(Driver::new(&self.0, pins, workload, recording))
+    }
+
+    fn stimulus(&self, plan: Plan) -> Option<String> {
+        Some(record(&self.0, plan.seed, plan.beats, LEAST_REQUESTS).1.summary())
     }
 
     fn mutations(&self) -> Vec<Mutation<'static>> {

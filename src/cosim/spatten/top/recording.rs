@@ -165,6 +165,17 @@ impl Probabilities for Values<'_> {
 }
 
 impl Recording {
+    /// Requests, outputs and cycles in a sentence.
+    pub fn summary(&self) -> String {
+        let Self { finished, cycles, flat, selected, .. } = self;
+        let words: usize = finished.iter().map(|finished| finished.words.len()).sum();
+        format!(
+            "{} requests, {flat} computed again, {selected} with pruned values; {words} outputs; done \
+             after {cycles} cycles",
+            finished.len()
+        )
+    }
+
     /// Runs `workload` until all jobs have left. A query has one of `query_places` places until its
     /// job has left.
     pub fn of(params: &Spatten, workload: &Workload, paces: Paces, query_places: usize) -> Self {

@@ -1,8 +1,9 @@
 //! Q-K-V fetcher: address generation, the crossbars around the memory channels, and the bitwidth
 //! converter behind them.
 //!
-//! Queries come on a stream of their own; keys, LSBs of keys and values are fetched (SpAtten section
-//! IV-A, table I; row order and vector split as in the released RTL's matrix fetcher).
+//! Queries come on a stream of their own, as in the released RTL and whatever
+//! `controller.query_from_dram` says; keys, LSBs of keys and values are fetched (SpAtten section IV-A,
+//! table I; row order and vector split as in the released RTL's matrix fetcher).
 
 mod address_crossbar;
 mod address_generator;
@@ -46,7 +47,7 @@ struct Rows {
 /// The fetcher.
 ///
 /// # Errors
-/// Channels, lanes or FIFO depth that are no power of two; queries that lie in DRAM.
+/// Channels, lanes or FIFO depth that are no power of two.
 pub fn qkv_fetcher(params: &Spatten) -> Result<Arc<Module>, Error> {
     let name = "qkv_fetcher";
     let channels = power_of_two(name, "memory.channels", params.memory.channels)?;
@@ -54,10 +55,6 @@ pub fn qkv_fetcher(params: &Spatten) -> Result<Arc<Module>, Error> {
     within(name, "qkv_fetcher.lanes", lanes, 1..65, "1 to 64 lanes")?;
     let depth = power_of_two(name, "qkv_fetcher.fifo_depth", params.qkv_fetcher.fifo_depth)?;
     within(name, "qkv_fetcher.fifo_depth", depth, 2..4096, "2 to 2048 places")?;
-    if params.controller.query_from_dram {
-        let expected = "false: queries come on a stream";
-        return Err(Error::parameter(name, "controller.query_from_dram", 1, expected));
-    }
     let sizes = Sizes::of(params)?;
     let place_bits = index_width(depth.into());
     let rows = Rows { depth, number_bits: place_bits + 2, place_bits };
