@@ -22,13 +22,3 @@ fn the_units_of_the_small_machine_can_be_built() {
         .collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
-
-#[test]
-fn dump_for_reading() {
-    let params = Spatten::preset("spatten-small").unwrap();
-    let design = attelier_rtl::Design::new([&units::spatten(&params).unwrap()]).unwrap();
-    std::fs::create_dir_all("/tmp/verilog-top").unwrap();
-    for file in design.verilog() {
-        std::fs::write(format!("/tmp/verilog-top/{}", file.name), &file.text).unwrap();
-    }
-}

@@ -123,18 +123,23 @@ impl Workload {
 
 /// One decode request: short and long ones, pruned and dense ones, with and without LSBs.
 fn request(params: &Spatten, random: &mut Random, number: u32) -> Request {
-    let most = params.softmax.fifo_depth * params.softmax.lanes;
-    let most = most.min(params.topk_value.capacity);
+    let rows = params.softmax.fifo_depth.min(params.quant_decision.fifo_depth);
+    let most = (rows * params.softmax.lanes).min(params.topk_value.capacity);
     let keys = match random.below(12) {
-        0 => 1 + random.below(3),
+        0 => 1 + random.below(most.min(3).into()),
         1 => 1 + random.below(most.min(160).into()),
-        _ => 4 + random.below(u64::from(most.min(44)) - 4),
+        _ => u64::from(most.min(4)) + random.below(most.min(44).saturating_sub(4).into()),
     } as u32;
     let values = if random.chance(1, 2) { keys } else { 1 + random.below(keys.into()) as u32 };
-    let key = [4, 4, 4, 6, 8, params.datapath_bits][random.below(6) as usize];
-    let compares = key <= 8 && random.chance(2, 3);
-    let key_lsb = if compares { LSB_BITS.min(params.datapath_bits - key) } else { 0 };
-    let value = [4, 6, 8, 8][random.below(4) as usize];
+    // Wider words leave room for keys in two planes.
+    let word = params.datapath_bits;
+    let mut draw = |widths: &[u32]| {
+        let fit: Vec<u32> = widths.iter().copied().filter(|bits| *bits <= word).collect();
+        fit.get(random.below(fit.len() as u64) as usize).copied().unwrap_or(word)
+    };
+    let (key, value) = (draw(&[4, 4, 4, 6, 8, 12]), draw(&[4, 6, 8, 8]));
+    let compares = key <= 8 && key + LSB_BITS <= word && random.chance(2, 3);
+    let key_lsb = if compares { LSB_BITS } else { 0 };
     let threshold = [0.0, 0.05, 0.1, 0.25, 0.5, 1.0][random.below(6) as usize];
     Request {
         iteration: 0,
@@ -148,7 +153,7 @@ fn request(params: &Spatten, random: &mut Random, number: u32) -> Request {
         keys,
         values,
         widths: Widths { query: None, key: Some(key), key_lsb, value: Some(value) },
-        requant_threshold: (compares && key_lsb > 0).then_some(threshold),
+        requant_threshold: compares.then_some(threshold),
         requant: false,
         accumulate_importance: false,
         rescale_importance: false,

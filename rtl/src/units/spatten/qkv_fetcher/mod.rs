@@ -60,6 +60,13 @@ pub fn qkv_fetcher(params: &Spatten) -> Result<Arc<Module>, Error> {
     let rows = Rows { depth, number_bits: place_bits + 2, place_bits };
     let unit_bits = 8 * params.memory.transaction_bytes;
     let formats = formats(params);
+    let units = params.bitwidth_converter.buffer_bytes / params.memory.transaction_bytes;
+    let group = formats.iter().map(|format| format.vectors * format.vector_units(params)).max();
+    if units < group.unwrap_or(0) + lanes {
+        let (parameter, bytes) =
+            ("bitwidth_converter.buffer_bytes", params.bitwidth_converter.buffer_bytes);
+        return Err(Error::parameter(name, parameter, bytes, "a group of vectors and a row"));
+    }
     let segments = segments(params.datapath_bits);
     let lines = params.bitwidth_converter.lines_per_cycle;
 
@@ -132,7 +139,6 @@ pub fn qkv_fetcher(params: &Spatten) -> Result<Arc<Module>, Error> {
     let target = generator.output("command_stream").concat(&generator.output("command_slot"));
     let target = m.wire("command_target", &target);
     // A command has a row under way or transactions in the converter.
-    let units = params.bitwidth_converter.buffer_bytes / params.memory.transaction_bytes;
     let by_row = Ring::new(&m, "rows_of", 2 * depth + units);
     by_row.advance(&m, &starts, &row_ends);
     let row_format = by_row.memory(&m, "format", MemoryStyle::Distributed, &starts, &format);
