@@ -83,6 +83,11 @@ const FAMILIES: &[Family] = &[
         default_workload: attelier_workloads::preset::DEFAULT,
     },
     Family {
+        designs: &["spatten-small"],
+        build: spatten::build,
+        default_workload: "small-decoder/text",
+    },
+    Family {
         designs: &["pim-gpt", "pim-gpt-aim"],
         build: pim_gpt::build,
         default_workload: "gpt2-xl",

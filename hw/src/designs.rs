@@ -35,6 +35,12 @@ pub const DESIGNS: &[Design] = &[
         schema: &spatten::SCHEMA,
     },
     Design {
+        name: "spatten-small",
+        summary: "SpAtten for a small FPGA: heads of 8 elements, 2 x 16 multipliers, ideal memory",
+        preset: include_str!("../presets/spatten-small.toml"),
+        schema: &spatten::SCHEMA,
+    },
+    Design {
         name: "pim-gpt",
         summary: "PIM-GPT (npj 2024): GPT decode in 128 GDDR6 banks with 16 BF16 multipliers each",
         preset: include_str!("../presets/pim-gpt.toml"),

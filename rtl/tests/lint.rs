@@ -3,11 +3,12 @@
 
 use std::{env, fs, process::Command, sync::Arc};
 
+use attelier_hw::{config, spatten::Spatten};
 use attelier_rtl::{
     Design,
     ir::Module,
     units::spatten::{
-        quick_select::QuickSelect, radix_select::RadixSelect, row_buffer::with_buffer,
+        self, quick_select::QuickSelect, radix_select::RadixSelect, row_buffer::with_buffer,
         topk_token::TopKToken, topk_value::TopKValue, zero_eliminator::ZeroEliminator,
     },
 };
@@ -62,4 +63,28 @@ fn topk_units_are_clean() {
     }
     let faults: Vec<String> = tops.iter().map(warnings).filter(|text| !text.is_empty()).collect();
     assert!(faults.is_empty(), "{} of {}:\n{}", faults.len(), tops.len(), faults.join("\n"));
+}
+
+#[test]
+fn the_whole_machine_is_clean() {
+    if !verilator_is_there() {
+        return;
+    }
+    let wide = ["qk_array.multipliers=32", "pv_array.multipliers=32", "memory.channels=4"];
+    let rest = ["bitwidth_converter.buffer_bytes=128", "topk_value.capacity=512"];
+    let buffers = ["key_sram.bytes=6144", "value_sram.bytes=6144"];
+    let mut faults = Vec::new();
+    for (preset, sets) in [
+        ("spatten-small", vec![]),
+        ("spatten-small", [&wide[..], &rest, &buffers].concat()),
+        ("spatten-eighth", vec![]),
+    ] {
+        let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+        let params = Spatten::check(&config::load(preset, None, &sets).unwrap()).unwrap();
+        let text = warnings(&spatten::spatten(&params).unwrap());
+        if !text.is_empty() {
+            faults.push(format!("{preset} {sets:?}:\n{text}"));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
 }

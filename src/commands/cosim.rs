@@ -70,6 +70,13 @@ pub fn run(args: &CosimArgs, common: &Common) -> Result<Verdict> {
     };
     write_document(common.json.as_deref(), "attelier-cosim-1", &result)?;
     output::print(&text(&rows))?;
+    let most = cosim::spatten::MOST_MULTIPLIERS;
+    if unit.is_none() && params.qk_array.multipliers > most {
+        output::print(&format!(
+            "the whole machine is compared up to {most} multipliers per array only, for instance \
+             `attelier cosim spatten-small`\n"
+        ))?;
+    }
     Ok(if rows.iter().all(Row::passed) { Verdict::Passed } else { Verdict::CheckFailed })
 }
 
@@ -107,6 +114,9 @@ fn text(rows: &[Row]) -> String {
     });
     let mut text = table(&columns, cells);
     for row in rows {
+        if let Some(stimulus) = &row.stimulus {
+            text.push_str(&format!("{}: {stimulus}\n", row.unit));
+        }
         for fault in &row.faults {
             text.push_str(&format!("{}: {fault}\n", row.unit));
         }

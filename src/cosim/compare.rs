@@ -41,6 +41,9 @@ pub struct Row {
     pub unit: String,
     /// Its parameters in a few words.
     pub parameters: String,
+    /// What the stimulus consisted of, where beats do not say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stimulus: Option<String>,
     /// Witnesses, the model first.
     pub witnesses: Vec<String>,
     /// Beats through the model and each witness but Icarus.
@@ -87,6 +90,7 @@ pub fn compare(unit: &dyn Unit, options: &Options) -> Result<Row> {
     let mut row = Row {
         unit: unit.name().to_owned(),
         parameters: unit.parameters(),
+        stimulus: unit.stimulus(options.plan),
         witnesses: vec!["model".to_owned()],
         vectors: 0,
         cycles: 0,

@@ -55,6 +55,11 @@ pub trait Unit: Send + Sync {
     /// The model driver.
     fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors>;
 
+    /// What the stimulus consists of, where beats do not say it.
+    fn stimulus(&self, _plan: Plan) -> Option<String> {
+        None
+    }
+
     /// Faults that the comparison must notice; not empty.
     fn mutations(&self) -> Vec<Mutation<'static>>;
 }

@@ -13,6 +13,7 @@ pub mod qk_array;
 pub mod qkv_fetcher;
 pub mod quant_decision;
 pub mod quick_select;
+pub mod result_queue;
 pub mod softmax;
 pub mod topk_token;
 pub mod topk_value;

@@ -73,13 +73,14 @@ impl PvArray {
         }
     }
 
-    /// Evaluates cycle `now`. `source` tells where the values of a job are once they have a place.
-    /// A finished pass goes to `finished` and is returned.
+    /// Evaluates cycle `now`. `source` tells where the values of a job are once they have a place;
+    /// the last row of a pass waits while its output has no place (`has_room`). A finished pass goes
+    /// to `finished` and is returned.
     pub fn tick(
         &mut self,
         now: Cycle,
         rows: &mut Stream<Pass>,
-        values: &LineSram,
+        (values, has_room): (&LineSram, bool),
         source: impl Fn(u32) -> Option<Source>,
         finished: &mut Fifo<Pass>,
         log: &mut EventLog,
@@ -99,7 +100,7 @@ impl PvArray {
         let current = *self.current.get_or_insert(Current { pass, rows: left, start: now });
         self.row = current.rows - left;
         let ready = source(pass.job).is_some_and(|source| source.has(self.row, values));
-        if !ready {
+        if !ready || (left == 1 && !has_room) {
             self.did = Did::WaitForValues;
             self.activity.record(UnitState::Starved, 0, pass.job_id());
             return done;

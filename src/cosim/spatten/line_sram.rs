@@ -63,15 +63,10 @@ impl Unit for LineSram {
         let Spatten { head_dim, datapath_bits: bits, .. } = self.params;
         let (count, banks) = (self.vectors, self.params.bitwidth_converter.lines_per_cycle);
         let segments = units::spatten::segments(bits);
-        let [write_valid, write_banks, write_segments, write_group, read_valid, read_line] = [
-            "write_valid",
-            "write_banks",
-            "write_segments",
-            "write_group",
-            "read_valid",
-            "read_line",
-        ]
-        .map(|name| pins.input(name));
+        let [write_valid, write_banks, write_segments, read_valid, read_line] =
+            ["write_valid", "write_banks", "write_segments", "read_valid", "read_line"]
+                .map(|name| pins.input(name));
+        let write_places = pins.input_lanes("write_place", banks);
         let write_lines: Vec<_> =
             (0..banks).map(|bank| pins.input_lanes(&format!("write_line_{bank}"), count)).collect();
         let outputs = pins.output_lanes("line", count);
@@ -101,7 +96,6 @@ impl Unit for LineSram {
                 shown = Some(content[line as usize].clone());
             }
 
-            let group = used[random.below(3) as usize];
             let (does_write, into) = (writes.willing(), random.bits(banks));
             // All planes, or some below others.
             let all = lanes(segments.len() as u32);
@@ -109,11 +103,12 @@ impl Unit for LineSram {
             frame.drive(write_valid, u64::from(does_write));
             frame.drive(write_banks, into);
             frame.drive(write_segments, chosen);
-            frame.drive(write_group, group);
             let planes = segments.iter().enumerate().filter(|(at, _)| chosen >> at & 1 == 1);
             let mask = planes.fold(0, |mask, (_, &(low, high))| mask | ((1 << high) - (1 << low)));
             for (bank, pins) in write_lines.iter().enumerate() {
                 let new = words(&mut random, elements, bits);
+                let group = used[random.below(3) as usize];
+                frame.drive(write_places[bank], group);
                 for (pin, vector) in pins.iter().zip(new.chunks(head_dim as usize)) {
                     frame.drive_bits(*pin, &packed(vector, bits));
                 }

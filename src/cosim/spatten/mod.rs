@@ -5,13 +5,17 @@ mod buffered;
 mod comparator_array;
 mod importance;
 mod lfsr;
+mod line_slots;
 mod line_sram;
 mod operands;
 mod pv_array;
 mod qk_array;
+mod qkv_fetcher;
 mod quant_decision;
 mod quick_select;
+mod recorder;
 mod softmax;
+pub mod top;
 mod topk_token;
 mod topk_value;
 mod zero_eliminator;
@@ -20,9 +24,13 @@ use attelier_hw::spatten::Spatten;
 
 use super::Unit;
 
-/// The units of a machine with these parameters.
+/// Most multipliers of an array with which the whole machine is compared: a larger one takes hours
+/// under Icarus.
+pub const MOST_MULTIPLIERS: u32 = 64;
+
+/// The units of a machine with these parameters, then the machine itself.
 pub fn units(params: &Spatten) -> Vec<Box<dyn Unit>> {
-    vec![
+    let mut units = vec![
         lfsr::unit(params),
         comparator_array::unit(params),
         zero_eliminator::unit(params),
@@ -31,6 +39,9 @@ pub fn units(params: &Spatten) -> Vec<Box<dyn Unit>> {
         topk_value::unit(params),
         topk_token::unit(params),
         bitwidth_converter::unit(params),
+        qkv_fetcher::unit(params),
+        line_slots::keys(params),
+        line_slots::values(params),
         line_sram::keys(params),
         line_sram::values(params),
         qk_array::unit(params),
@@ -39,5 +50,10 @@ pub fn units(params: &Spatten) -> Vec<Box<dyn Unit>> {
         importance::token(params),
         pv_array::unit(params),
         importance::head(params),
-    ]
+    ];
+    if params.qk_array.multipliers <= MOST_MULTIPLIERS {
+        units.push(top::unit(params));
+        units.push(top::with_bus(params));
+    }
+    units
 }

@@ -210,7 +210,7 @@ impl Vectors for Driver {
         let slot = self.slot;
         let source = |_| has_line.then_some(Source { slot, all_rows: Some(0) });
         let Self { rows, values, finished, log, .. } = self;
-        self.model.tick(self.now, rows, values, source, finished, log);
+        self.model.tick(self.now, rows, (values, true), source, finished, log);
         let reads = self.rows.popped();
 
         frame.expect(self.input_ready, u64::from(room));

@@ -81,6 +81,8 @@ struct Driver {
     accepted_valid: Pin,
     verdict_valid: Pin,
     verdict_flat: Pin,
+    /// Job of a row that enters or leaves, and of a pass that is accepted or judged.
+    users: [Pin; 4],
     output: RowPins,
     plan: Plan,
     random: Random,
@@ -111,6 +113,12 @@ impl Driver {
             accepted_valid: pins.output("accepted_valid"),
             verdict_valid: pins.output("verdict_valid"),
             verdict_flat: pins.output("verdict_flat"),
+            users: [
+                pins.input("s_axis_tuser"),
+                pins.output("m_axis_tuser"),
+                pins.output("accepted_user"),
+                pins.output("verdict_user"),
+            ],
             output: RowPins::output(pins, lanes),
             plan,
             random: Random::new(plan.seed, 1),
@@ -169,8 +177,14 @@ impl Driver {
         let (mut accepted, mut decided) = (false, None);
         while let Some(verdict) = self.verdicts.pop() {
             match self.job(verdict.pass.job) {
-                Some(job) if job.compares() => decided = Some(!verdict.accepted),
-                _ => accepted = true,
+                Some(job) if job.compares() => {
+                    decided = Some(!verdict.accepted);
+                    frame.expect(self.users[3], verdict.pass.job.into());
+                }
+                _ => {
+                    accepted = true;
+                    frame.expect(self.users[2], verdict.pass.job.into());
+                }
             }
             if !verdict.accepted {
                 self.retire(verdict.pass.job);
@@ -230,6 +244,8 @@ impl Vectors for Driver {
         let offered = offered.and_then(|&(number, row)| Some((self.job(number)?.clone(), row)));
         let row = offered.as_ref().map(|(job, row)| &job.rows[*row as usize]);
         self.input.offer(frame, row, &mut self.random);
+        let user = offered.as_ref().map_or(0, |(job, _)| job.pass.job);
+        frame.drive(self.users[0], user.into());
         let (compares, threshold) = match &offered {
             Some((job, _)) => (u64::from(job.compares()), job.threshold.into()),
             None => (self.random.bits(1), self.random.bits(16)),
@@ -245,6 +261,9 @@ impl Vectors for Driver {
             rows.get(rows.len() - left as usize)
         });
         self.output.expect(frame, row);
+        if let Some((pass, _)) = front {
+            frame.expect(self.users[1], pass.job.into());
+        }
         let taken = front.filter(|_| takes).map(|(pass, _)| pass.job);
         let is_through = taken.is_some() && self.rows.pop();
         self.tick();

@@ -19,8 +19,11 @@ pub use knobs::Knobs;
 /// Workload of a run that names none.
 pub const DEFAULT: &str = "gpt2-small/wikitext2";
 
-const DECODE_SPECS: [&str; 2] =
-    [include_str!("../../presets/gpt2-small.toml"), include_str!("../../presets/gpt2-medium.toml")];
+const DECODE_SPECS: [&str; 3] = [
+    include_str!("../../presets/gpt2-small.toml"),
+    include_str!("../../presets/gpt2-medium.toml"),
+    include_str!("../../presets/small-decoder.toml"),
+];
 const PREFILL_SPECS: [&str; 1] = [include_str!("../../presets/bert.toml")];
 
 /// One line of a listing.

@@ -64,8 +64,9 @@ fn line_sram(
     let bank_bits = banks.ilog2();
 
     let m = ModuleBuilder::new(name);
-    m.doc("Buffer of lines. A write fills lines BANKS * write_group + bank of the banks that");
-    m.doc("`write_banks` names, and of each word the bits that `write_segments` names: segment 0 are the");
+    m.doc("Buffer of lines; line BANKS * n + bank is place n of a bank. A write fills, in the banks that");
+    m.doc("`write_banks` names, the places `write_place_*`, and of each word the bits that `write_segments`");
+    m.doc("names: segment 0 are the");
     m.doc(format!(
         "{} most significant bits, then follow {}.",
         segments.first().map_or(0, |(low, high)| high - low),
@@ -83,7 +84,7 @@ fn line_sram(
     let write_valid = m.input("write_valid", 1);
     let write_banks = m.input("write_banks", banks);
     let write_segments = m.input("write_segments", segments.len() as u32);
-    let write_group = m.input("write_group", group_bits);
+    let write_places = m.inputs("write_place", banks, group_bits);
     let lines: Vec<Vec<Signal>> = (0..banks)
         .map(|bank| m.inputs(&format!("write_line_{bank}"), vectors, head_dim * word))
         .collect();
@@ -93,7 +94,7 @@ fn line_sram(
     let read_bank = (bank_bits > 0).then(|| m.wire("read_bank", &read_line.bits(0..bank_bits)));
 
     let mut banked: Vec<Vec<Signal>> = Vec::new();
-    for (bank, line) in (0..banks).zip(&lines) {
+    for ((bank, line), write_place) in (0..banks).zip(&lines).zip(&write_places) {
         m.section(format!("bank {bank}"));
         let writes = m.wire(format!("writes_{bank}"), &(&write_valid & write_banks.bit(bank)));
         let enables: Vec<Signal> = (0..segments.len() as u32)
@@ -121,7 +122,7 @@ fn line_sram(
                         depth,
                         MemoryStyle::Block,
                     );
-                    memory.write(&write_group, &bits, enable);
+                    memory.write(write_place, &bits, enable);
                     memory.read_clocked_when(label, &read_group, &reads).lanes(head_dim)
                 })
                 .collect();

@@ -9,19 +9,26 @@
 
 mod bitwidth_converter;
 pub mod comparator_array;
+mod controller;
+mod core;
 mod importance;
 pub mod lfsr;
+mod line_slots;
 mod line_sram;
 mod parts;
 mod pv_array;
 mod qk_array;
+mod qkv_fetcher;
 mod quant_decision;
+mod query_buffer;
 pub mod quick_select;
 pub mod radix_select;
 mod ring;
 pub mod row_aligner;
 pub mod row_buffer;
+mod sizes;
 mod softmax;
+mod top;
 pub mod topk_filter;
 pub mod topk_token;
 pub mod topk_value;
@@ -30,12 +37,19 @@ pub mod zero_eliminator;
 
 pub use self::{
     bitwidth_converter::{Format, bitwidth_converter, formats},
+    controller::{JobField, controller, job_fields},
+    core::{PIVOT_SEED, spatten_core},
     importance::{head_importance, token_importance},
+    line_slots::{key_slots, value_slots},
     line_sram::{key_sram, segments, value_sram},
     pv_array::pv_array,
     qk_array::qk_array,
+    qkv_fetcher::qkv_fetcher,
     quant_decision::quant_decision,
+    query_buffer::query_buffer,
+    sizes::{ADDRESS_BITS, ID_BITS, Sizes},
     softmax::softmax,
+    top::{ENABLE, FIRST_FIELD, QUEUED_JOBS, spatten, submit_register},
 };
 
 /// Places of an output queue beyond the stages of the pipeline before it: a registered handshake

@@ -11,6 +11,7 @@ use attelier_hw::spatten::Spatten;
 use super::{
     parts::{delay, history, power_of_two, tree, within},
     ring::Ring,
+    sizes::Sizes,
     widths::check_word,
 };
 use crate::{
@@ -41,7 +42,8 @@ pub fn quant_decision(params: &Spatten) -> Result<Arc<Module>, Error> {
     m.doc(
         "through as it comes. `compare` and `threshold` belong to the pass and come with each row.",
     );
-    m.doc("Lanes without a key must be zero. A compared pass must fit into the queue.");
+    m.doc("Lanes without a key must be zero. A compared pass must fit into the queue. `tuser` comes with a");
+    m.doc("row and goes with it, and with the decision about its pass.");
     m.parameter("LANES", lanes);
     m.parameter("DATAPATH_BITS", word);
     m.parameter("FIFO_DEPTH", depth);
@@ -52,6 +54,8 @@ pub fn quant_decision(params: &Spatten) -> Result<Arc<Module>, Error> {
     let input_valid = m.input("s_axis_tvalid", 1);
     let input_last = m.input("s_axis_tlast", 1);
     let input_keep = m.input("s_axis_tkeep", lanes);
+    let input_user =
+        m.input("s_axis_tuser", Sizes::of(params)?.job_bits).comment("Job of the pass.");
     let probabilities = m.inputs("s_axis_tdata", lanes, word);
     let compare = m.input("compare", 1);
     let threshold = m.input("threshold", word + 1);
@@ -87,9 +91,11 @@ pub fn quant_decision(params: &Spatten) -> Result<Arc<Module>, Error> {
     let judged = m.wire("judged", &judged);
     let behind = m.wire("behind", &(&rows.write + 1));
     let behind = delay(&m, "behind_pass", &behind, early);
+    let judged_user = delay(&m, "judged_user", &input_user, early);
     let verdicts = Ring::new(&m, "verdicts", depth);
     let has_verdict = verdicts.has_item(&m);
     let verdict_flat = verdicts.oldest(&m, "oldest_flat", &judged, &is_flat);
+    let verdict_user = verdicts.oldest(&m, "oldest_user", &judged, &judged_user);
     let verdict_behind = verdicts.oldest(&m, "oldest_behind", &judged, &behind);
 
     m.section("the oldest row");
@@ -123,6 +129,7 @@ pub fn quant_decision(params: &Spatten) -> Result<Arc<Module>, Error> {
     };
     let last = leaves("row_last", &input_last);
     let keep = leaves("row_keep", &input_keep);
+    let user = leaves("row_user", &input_user);
     let lanes: Vec<_> = probabilities
         .iter()
         .enumerate()
@@ -131,15 +138,18 @@ pub fn quant_decision(params: &Spatten) -> Result<Arc<Module>, Error> {
 
     m.output("s_axis_tready", &ready);
     m.output_for("accepted_valid", &accepts, "A pass that is not compared has entered whole.");
+    m.output("accepted_user", &m.pipe_when("accepted_job", &ends, &input_user));
     m.output_for(
         "verdict_valid",
         &m.pipe_reset("decided", &decides),
         "A compared pass is decided.",
     );
     m.output("verdict_flat", &m.pipe_when("decided_flat", &decides, &verdict_flat));
+    m.output("verdict_user", &m.pipe_when("decided_job", &decides, &verdict_user));
     m.output("m_axis_tvalid", &level.any());
     m.output("m_axis_tlast", &last);
     m.output("m_axis_tkeep", &keep);
+    m.output("m_axis_tuser", &user);
     m.outputs("m_axis_tdata", &lanes);
     m.finish()
 }

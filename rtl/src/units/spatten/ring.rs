@@ -5,7 +5,7 @@ use crate::{MemoryBuilder, ModuleBuilder, Signal, bits::index_width, ir::MemoryS
 /// Pointers into memories of a power of two of words. One more bit than an address needs tells a
 /// full queue from an empty one.
 pub(super) struct Ring {
-    name: &'static str,
+    name: String,
     address_bits: u32,
     /// Where the next item goes.
     pub write: Signal,
@@ -15,7 +15,8 @@ pub(super) struct Ring {
 
 impl Ring {
     /// Pointers for at least `depth` items.
-    pub fn new(m: &ModuleBuilder, name: &'static str, depth: u32) -> Self {
+    pub fn new(m: &ModuleBuilder, name: impl Into<String>, depth: u32) -> Self {
+        let name = name.into();
         let address_bits = index_width(depth.into());
         let write = m.register(format!("{name}_write"), address_bits + 1);
         let read = m.register(format!("{name}_read"), address_bits + 1);

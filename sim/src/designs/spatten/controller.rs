@@ -177,6 +177,8 @@ pub struct Controller {
     admitted_passes: u64,
     finished_passes: u64,
     query_tickets: u64,
+    /// Whether passes wait for their query; otherwise queries are always there.
+    counts_queries: bool,
     acted: bool,
     admitted: bool,
 }
@@ -221,9 +223,15 @@ impl Controller {
             admitted_passes: 0,
             finished_passes: 0,
             query_tickets: 0,
+            counts_queries: params.query_from_dram,
             acted: false,
             admitted: false,
         }
+    }
+
+    /// Makes passes wait for queries that come through a port.
+    pub fn open_query_port(&mut self) {
+        self.counts_queries = true;
     }
 
     /// Value slot of a job, once it has one.
@@ -573,8 +581,8 @@ impl Controller {
         if *number == job.passes() {
             self.issuing.pop_front();
         }
+        self.query_tickets += u64::from(self.counts_queries);
         if self.params.query_from_dram {
-            self.query_tickets += 1;
             ports.fetcher.command(Command {
                 job: id,
                 kind: StreamKind::Query,

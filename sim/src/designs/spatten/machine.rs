@@ -27,6 +27,7 @@ use crate::units::qk_array::QkArray;
 use crate::units::qkv_fetcher::{Command, QkvFetcher};
 use crate::units::quant_decision::{QuantDecision, Rule};
 use crate::units::quick_select::{filter, quick_select};
+use crate::units::result_queue::ResultQueue;
 use crate::units::softmax::Softmax;
 use crate::units::topk_token::TopKToken;
 use crate::units::topk_value::{Route, Selection, Selector, TopKValue};
@@ -57,6 +58,7 @@ pub struct SpattenMachine<'a, M, V> {
     pub(super) topk_value: TopKValue,
     kept_rows: Stream<Pass>,
     pv_array: PvArray,
+    results: ResultQueue,
     head_importance: Importance,
     topk_token: TopKToken,
     links: Links,
@@ -176,6 +178,7 @@ impl<'a, M: Memory, V: Probabilities> SpattenMachine<'a, M, V> {
             topk_value: TopKValue::default(),
             kept_rows: Stream::new(params.pv_array.fifo_depth),
             pv_array: PvArray::new(&params.pv_array),
+            results: ResultQueue::new(&params.pv_array),
             head_importance: Importance::new("head_importance"),
             topk_token: TopKToken::default(),
             links: Links::new(&params.controller),
@@ -206,6 +209,43 @@ impl<'a, M: Memory, V: Probabilities> SpattenMachine<'a, M, V> {
     /// Changes the order in which units are evaluated within a cycle.
     pub fn set_order(&mut self, order: [usize; UNITS]) {
         self.order = order;
+    }
+
+    /// Makes passes wait for queries that come through a port; [`query_arrives`](Self::query_arrives)
+    /// brings them. Without it queries that are not in DRAM are always there.
+    pub fn open_query_port(&mut self) {
+        self.controller.open_query_port();
+    }
+
+    /// A query comes through the port; it can be used from the next cycle on.
+    pub fn query_arrives(&mut self) {
+        self.staged_queries += 1;
+    }
+
+    /// Whether the receiver of outputs takes one in the next evaluated cycle; it does unless told
+    /// otherwise.
+    pub fn set_receiver_willing(&mut self, willing: bool) {
+        self.results.set_willing(willing);
+    }
+
+    /// Outputs that the receiver can see in the next cycle.
+    pub fn results_waiting(&self) -> u32 {
+        self.results.waiting()
+    }
+
+    /// Whether a job was admitted in the last evaluated cycle.
+    pub fn admitted(&self) -> bool {
+        self.controller.admission().is_some()
+    }
+
+    /// The values.
+    pub fn values(&self) -> &V {
+        &self.selector.values
+    }
+
+    /// The memory.
+    pub fn memory(&self) -> &M {
+        self.fetcher.memory()
     }
 
     /// Counters of all units, in the order of the data.
@@ -272,9 +312,14 @@ impl<'a, M: Memory, V: Probabilities> SpattenMachine<'a, M, V> {
                 let source = |job| value_source(jobs, &self.controller, job);
                 let finished = &mut self.links.finished;
                 let rows = &mut self.kept_rows;
-                let done =
-                    self.pv_array.tick(now, rows, &self.values, source, finished, &mut self.log);
+                let left = rows.front().map_or(0, |(_, left)| left);
+                let values = (&self.values, self.results.has_room());
+                let done = self.pv_array.tick(now, rows, values, source, finished, &mut self.log);
+                if left == 1 && rows.popped() {
+                    self.results.reserve();
+                }
                 if let Some(pass) = done {
+                    self.results.push();
                     self.selector.values.finish(pass_id(jobs, pass));
                     self.head_importance.see(pass.job_id());
                 }
@@ -367,6 +412,7 @@ impl<'a, M: Memory, V: Probabilities> SpattenMachine<'a, M, V> {
         self.probabilities.commit();
         self.rows.commit();
         self.kept_rows.commit();
+        self.results.commit();
         self.links.commit();
         self.commit_fills();
         self.accumulated += std::mem::take(&mut self.staged_accumulated);
@@ -405,6 +451,7 @@ impl<M: Memory, V: Probabilities> Machine for SpattenMachine<'_, M, V> {
             .min(self.probabilities.steady())
             .min(self.rows.steady())
             .min(self.kept_rows.steady())
+            .min(self.results.steady())
             .min(self.qk_array.steady(now, &links.orders, &self.scores))
             .min(self.pv_array.steady(now, &self.kept_rows))
             .min(self.topk_token.steady(now, &links.selections));
@@ -488,6 +535,7 @@ impl<M: Memory, V: Probabilities> Machine for SpattenMachine<'_, M, V> {
             && self.fetcher.is_idle()
             && self.links.selections.is_empty()
             && self.topk_token.is_idle()
+            && self.results.waiting() == 0
     }
 }
 
@@ -514,6 +562,7 @@ impl<M: Memory, V: Probabilities> SpattenMachine<'_, M, V> {
         self.quant_decision.snapshot(to);
         self.topk_value.snapshot(to);
         self.pv_array.snapshot(to);
+        self.results.snapshot(to);
         for stream in [&self.scores, &self.probabilities, &self.rows, &self.kept_rows] {
             stream.snapshot(to, Pass::snapshot);
         }

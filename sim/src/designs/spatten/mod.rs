@@ -18,8 +18,8 @@ use attelier_workloads::request::Request;
 
 pub use error::{PlanError, SimError, ValueError};
 pub use machine::{SpattenMachine, UNITS};
-pub use plan::{Job, MAX_COUNT, VECTOR_GRANULE, plan};
-pub use values::{Comparison, SCORE_DEVIATION};
+pub use plan::{Decision, Job, MAX_COUNT, VECTOR_GRANULE, plan};
+pub use values::{Comparison, Importance, PassId, Probabilities, SCORE_DEVIATION};
 
 use crate::kernel::clock::Cycle;
 use crate::kernel::run::{Mode, run};
@@ -28,9 +28,7 @@ use crate::result::RunResult;
 use crate::units::dram_memory::DramMemory;
 use crate::units::memory::{IdealMemory, Memory};
 use functional::Recording;
-use values::{
-    Importance, OperandValues, Probabilities, RecordedImportance, SeededRows, SeededValues,
-};
+use values::{OperandValues, RecordedImportance, SeededRows, SeededValues};
 
 /// How to run.
 #[derive(Debug, Clone, Copy, Default)]
