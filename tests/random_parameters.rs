@@ -50,11 +50,11 @@ fn holder(modules: &[Arc<Module>]) -> Arc<Module> {
         let name = module.name();
         let instance = m.instance(format!("the_{name}"), module);
         for (port, ty) in module.inputs() {
-            let input = m.input(&format!("{name}_{port}"), ty.width);
+            let input = m.input(format!("{name}_{port}"), ty.width);
             instance.input(port, &if ty.signed { input.as_signed() } else { input });
         }
         for (port, _) in module.outputs() {
-            m.output(&format!("{name}_of_{port}"), &instance.output(port));
+            m.output(format!("{name}_of_{port}"), &instance.output(port));
         }
     }
     m.finish().unwrap()

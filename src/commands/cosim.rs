@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::write_document;
 use crate::{
     cli::{Common, Overrides},
-    cosim::{self, Options, Plan, Row, Witness},
+    cosim::{self, Options, Plan, Row, Unit, Witness},
     exit::Verdict,
     machines, output,
     table::{Align, grouped, table, with_prefix},
@@ -57,9 +57,12 @@ pub fn run(args: &CosimArgs, common: &Common) -> Result<Verdict> {
     with.dedup();
     let plan = Plan { beats: args.beats, seed: common.seed };
     let options = Options { with, plan, icarus_beats: args.icarus_beats };
+    let named = selection.units.len() == 1;
+    let left_out = |unit: &dyn Unit| unit.left_out().filter(|_| !named);
     let rows: Vec<Row> = selection
         .units
         .iter()
+        .filter(|unit| left_out(&***unit).is_none())
         .map(|unit| cosim::compare(&**unit, &options))
         .collect::<Result<_>>()?;
     let result = Outcome {
@@ -70,12 +73,10 @@ pub fn run(args: &CosimArgs, common: &Common) -> Result<Verdict> {
     };
     write_document(common.json.as_deref(), "attelier-cosim-1", &result)?;
     output::print(&text(&rows))?;
-    let most = cosim::spatten::MOST_MULTIPLIERS;
-    if unit.is_none() && params.qk_array.multipliers > most {
-        output::print(&format!(
-            "the whole machine is compared up to {most} multipliers per array only, for instance \
-             `attelier cosim spatten-small`\n"
-        ))?;
+    for unit in &selection.units {
+        if let Some(reason) = left_out(&**unit) {
+            output::print(&format!("{} is left out: {reason}\n", unit.name()))?;
+        }
     }
     Ok(if rows.iter().all(Row::passed) { Verdict::Passed } else { Verdict::CheckFailed })
 }

@@ -60,6 +60,11 @@ pub trait Unit: Send + Sync {
         None
     }
 
+    /// Why the comparison of a whole design leaves this unit out, unless it is named.
+    fn left_out(&self) -> Option<String> {
+        None
+    }
+
     /// Faults that the comparison must notice; not empty.
     fn mutations(&self) -> Vec<Mutation<'static>>;
 }

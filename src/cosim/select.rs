@@ -25,7 +25,7 @@ struct Family {
 }
 
 const FAMILIES: &[Family] =
-    &[Family { designs: &["spatten", "spatten-eighth"], build: of_spatten }];
+    &[Family { designs: &["spatten", "spatten-eighth", "spatten-small"], build: of_spatten }];
 
 fn of_spatten(config: &Config) -> Result<Selection> {
     let params = Spatten::check(config)?;

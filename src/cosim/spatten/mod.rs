@@ -24,13 +24,23 @@ use attelier_hw::spatten::Spatten;
 
 use super::Unit;
 
-/// Most multipliers of an array with which the whole machine is compared: a larger one takes hours
-/// under Icarus.
-pub const MOST_MULTIPLIERS: u32 = 64;
+/// Most multipliers of an array with which the whole machine is compared without being named: a
+/// larger one takes hours under Icarus.
+const MOST_MULTIPLIERS: u32 = 64;
+
+/// Why a whole machine is left out, if it is.
+fn too_large(params: &Spatten) -> Option<String> {
+    (params.qk_array.multipliers > MOST_MULTIPLIERS).then(|| {
+        format!(
+            "it takes hours with more than {MOST_MULTIPLIERS} multipliers per array; name it, or compare \
+             `spatten-small`"
+        )
+    })
+}
 
 /// The units of a machine with these parameters, then the machine itself.
 pub fn units(params: &Spatten) -> Vec<Box<dyn Unit>> {
-    let mut units = vec![
+    vec![
         lfsr::unit(params),
         comparator_array::unit(params),
         zero_eliminator::unit(params),
@@ -50,10 +60,7 @@ pub fn units(params: &Spatten) -> Vec<Box<dyn Unit>> {
         importance::token(params),
         pv_array::unit(params),
         importance::head(params),
-    ];
-    if params.qk_array.multipliers <= MOST_MULTIPLIERS {
-        units.push(top::unit(params));
-        units.push(top::with_bus(params));
-    }
-    units
+        top::unit(params),
+        top::with_bus(params),
+    ]
 }

@@ -364,7 +364,7 @@ impl Vectors for Driver {
         frame.expect(self.ports.idle, self.model.is_idle().into());
         self.give(frame);
         let answered = self.channels.answered();
-        let delivery = self.model.tick(self.now, &mut self.log);
+        let delivery = self.model.tick(self.now, &mut self.log, |_, _| {});
         let asked = self.channels.asked(self.model.memory());
         for (at, [valid, ready, address, answer, accepted, data]) in
             self.ports.channels.iter().enumerate()

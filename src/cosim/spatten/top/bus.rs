@@ -54,6 +54,10 @@ impl Unit for Bus {
         Some(record(&self.0, plan.seed, 0, REQUESTS).1.summary())
     }
 
+    fn left_out(&self) -> Option<String> {
+        super::super::too_large(&self.0)
+    }
+
     fn mutations(&self) -> Vec<Mutation<'static>> {
         let of = |signal, change| Mutation { module: "spatten", signal, change };
         vec![

@@ -88,6 +88,10 @@ impl Unit for Top {
         Some(record(&self.0, plan.seed, plan.beats, LEAST_REQUESTS).1.summary())
     }
 
+    fn left_out(&self) -> Option<String> {
+        super::too_large(&self.0)
+    }
+
     fn mutations(&self) -> Vec<Mutation<'static>> {
         let of = |module, signal, change| Mutation { module, signal, change };
         vec![
