@@ -2,21 +2,24 @@
 //! per machine without any waiver.
 #![allow(clippy::unwrap_used, reason = "a test may stop here")]
 
+mod common;
+
 use std::{fs, process::Command, sync::Arc};
 
 use attelier::cosim::spatten::units;
 use attelier_hw::{config, spatten::Spatten};
 use attelier_rtl::{Design, ModuleBuilder, ir::Module};
+use common::has;
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_pcg::Pcg64Mcg;
 
 const MACHINES: usize = 50;
 
-/// Assignments to a preset, some of which contradict each other.
+/// Assignments to a preset, some of which contradict each other; the presets themselves are larger.
 fn draw(random: &mut Pcg64Mcg) -> Vec<String> {
     let mut sets = Vec::new();
     let mut set = |path: &str, value: u64| sets.push(format!("{path}={value}"));
-    let head_dim = *[8u64, 16, 32, 64].choose(random).unwrap();
+    let head_dim = *[8u64, 16, 32].choose(random).unwrap();
     let vectors = *[1u64, 2, 4].choose(random).unwrap();
     let lines = *[16u64, 64, 200].choose(random).unwrap();
     let bits = *[8u64, 10, 12].choose(random).unwrap();
@@ -28,7 +31,7 @@ fn draw(random: &mut Pcg64Mcg) -> Vec<String> {
     for buffer in ["key_sram", "value_sram"] {
         set(&format!("{buffer}.bytes"), lines * head_dim * vectors * bits / 8);
     }
-    let channels = *[1u64, 2, 4, 8].choose(random).unwrap();
+    let channels = *[1u64, 2, 4].choose(random).unwrap();
     set("memory.channels", channels);
     set("qkv_fetcher.lanes", channels * *[1u64, 2].choose(random).unwrap());
     set("qkv_fetcher.fifo_depth", *[2u64, 8, 64].choose(random).unwrap());
@@ -58,6 +61,20 @@ fn holder(modules: &[Arc<Module>]) -> Arc<Module> {
         }
     }
     m.finish().unwrap()
+}
+
+/// The units that no other unit contains: the linter reads a module wherever it is instantiated.
+fn outermost(designs: Vec<(String, Design)>) -> Vec<Arc<Module>> {
+    let inside = |module: &Module| {
+        designs.iter().any(|(top, design)| {
+            top != module.name() && design.module(module.name()).is_ok_and(|held| **held == *module)
+        })
+    };
+    let tops = designs.iter().map(|(top, design)| design.module(top).unwrap());
+    let mut tops: Vec<_> = tops.filter(|module| !inside(module)).map(Arc::clone).collect();
+    tops.sort_by(|a, b| a.name().cmp(b.name()));
+    tops.dedup();
+    tops
 }
 
 /// Modules that fit one design: engines of different sizes have inner modules of one name.
@@ -93,13 +110,11 @@ fn lint(design: &Design) -> String {
 
 #[test]
 fn fifty_random_machines_lint_without_a_warning() {
-    if Command::new("verilator").arg("--version").output().is_err() {
-        assert!(std::env::var_os("ATTELIER_REQUIRE_ALL").is_none(), "verilator is absent");
-        eprintln!("skipped: verilator is absent");
+    if !has("verilator") {
         return;
     }
     let mut random = Pcg64Mcg::seed_from_u64(50);
-    let (mut linted, mut refused) = (0, 0);
+    let (mut linted, mut units_linted, mut refused) = (0, 0, 0);
     while linted < MACHINES {
         let sets = draw(&mut random);
         let params = config::load("spatten-eighth", None, &sets).and_then(|c| Spatten::check(&c));
@@ -115,15 +130,15 @@ fn fifty_random_machines_lint_without_a_warning() {
             refused += 1;
             continue;
         };
-        let mut tops: Vec<Arc<Module>> =
-            designs.iter().map(|(top, design)| Arc::clone(design.module(top).unwrap())).collect();
-        tops.sort_by(|a, b| a.name().cmp(b.name()));
-        tops.dedup_by(|a, b| a.name() == b.name());
+        let tops = outermost(designs);
+        units_linted += tops.len();
         for group in groups(tops) {
             let text = lint(&Design::new([&holder(&group)]).unwrap());
             assert!(text.is_empty(), "{sets:?}: {text}");
         }
         linted += 1;
     }
-    eprintln!("{linted} machines without a warning, {refused} drawn ones refused");
+    eprintln!(
+        "{linted} machines ({units_linted} outermost units) without a warning, {refused} drawn ones refused"
+    );
 }

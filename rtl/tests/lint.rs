@@ -1,7 +1,9 @@
 //! Every emitted file is clean under `verilator -Wall`, without waivers, for many parameter sets.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may stop and speak here")]
 
-use std::{env, fs, process::Command, sync::Arc};
+mod common;
+
+use std::{fs, process::Command, sync::Arc};
 
 use attelier_hw::{config, spatten::Spatten};
 use attelier_rtl::{
@@ -12,16 +14,7 @@ use attelier_rtl::{
         topk_token::TopKToken, topk_value::TopKValue, zero_eliminator::ZeroEliminator,
     },
 };
-
-fn verilator_is_there() -> bool {
-    let found =
-        Command::new("verilator").arg("--version").output().is_ok_and(|out| out.status.success());
-    if !found {
-        println!("skipped: verilator is not installed (Debian package verilator)");
-        assert!(env::var_os("ATTELIER_REQUIRE_ALL").is_none(), "verilator is missing");
-    }
-    found
-}
+use common::has;
 
 /// What Verilator objects to in a module and all that it instantiates.
 fn warnings(top: &Arc<Module>) -> String {
@@ -39,7 +32,7 @@ fn warnings(top: &Arc<Module>) -> String {
 
 #[test]
 fn topk_units_are_clean() {
-    if !verilator_is_there() {
+    if !has("verilator") {
         return;
     }
     let mut tops = Vec::new();
@@ -67,7 +60,7 @@ fn topk_units_are_clean() {
 
 #[test]
 fn the_whole_machine_is_clean() {
-    if !verilator_is_there() {
+    if !has("verilator") {
         return;
     }
     let wide = ["qk_array.multipliers=32", "pv_array.multipliers=32", "memory.channels=4"];

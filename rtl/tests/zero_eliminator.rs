@@ -1,23 +1,16 @@
 //! Proofs with Yosys: all inputs, not samples. Each proof has a mutant that must fail it.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may stop and speak here")]
 
-use std::{env, fmt::Write as _, fs, process::Command};
+mod common;
+
+use std::{fmt::Write as _, fs, process::Command};
 
 use attelier_rtl::{
     Design,
     mutate::{Change, Mutation, mutate},
     units::spatten::zero_eliminator::ZeroEliminator,
 };
-
-/// Whether Yosys can be called; a missing one is told, and an error where nothing may be missing.
-fn yosys_is_there() -> bool {
-    let found = Command::new("yosys").arg("-V").output().is_ok_and(|out| out.status.success());
-    if !found {
-        println!("skipped: yosys is not installed (Debian package yosys)");
-        assert!(env::var_os("ATTELIER_REQUIRE_ALL").is_none(), "yosys is missing");
-    }
-    found
-}
+use common::has;
 
 /// A plain compaction beside the zero eliminator, and the claim that both agree.
 fn claim(lanes: u32, width: u32) -> String {
@@ -88,7 +81,7 @@ fn proves(design: &Design, lanes: u32, width: u32) -> bool {
 
 #[test]
 fn the_zero_eliminator_is_compaction() {
-    if !yosys_is_there() {
+    if !has("yosys") {
         return;
     }
     for (lanes, width) in [(8, 4), (16, 2)] {

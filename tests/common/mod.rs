@@ -56,10 +56,26 @@ pub fn shared(relative: &str) -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    let required = env::var("ATTELIER_REQUIRE_ALL").is_ok_and(|value| value == "1");
-    assert!(!required, "{} is absent and ATTELIER_REQUIRE_ALL=1", folder.display());
-    eprintln!("skipped: {} is absent", folder.display());
+    absent(&folder.display().to_string());
     None
+}
+
+/// Says that something is absent and a check therefore skipped; a failure under
+/// `ATTELIER_REQUIRE_ALL=1`.
+pub fn absent(what: &str) {
+    let required = env::var("ATTELIER_REQUIRE_ALL").is_ok_and(|value| value == "1");
+    assert!(!required, "{what} is absent and ATTELIER_REQUIRE_ALL=1");
+    eprintln!("skipped: {what} is absent");
+}
+
+/// Whether a program is in `PATH`.
+pub fn has(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let found = env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    if !found {
+        absent(program);
+    }
+    found
 }
 
 /// The text of a gzip file.

@@ -18,7 +18,7 @@ pub fn has(program: &str) -> bool {
     if env::split_paths(&path).any(|folder| Path::new(&folder).join(program).is_file()) {
         return true;
     }
-    let required = env::var_os("ATTELIER_REQUIRE_ALL").is_some_and(|value| value != "0");
+    let required = env::var_os("ATTELIER_REQUIRE_ALL").is_some_and(|value| value == "1");
     assert!(!required, "{program} is not installed");
     eprintln!("not checked: {program} is not installed");
     false

@@ -26,7 +26,7 @@ const REQUIRE_ALL: &str = "ATTELIER_REQUIRE_ALL";
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let required = env::var_os(REQUIRE_ALL).is_some_and(|value| value != "0");
+    let required = env::var_os(REQUIRE_ALL).is_some_and(|value| value == "1");
     match args[..] {
         ["test"] => steps::test(required),
         ["test", "--require-all"] => steps::test(true),
