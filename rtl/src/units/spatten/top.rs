@@ -135,17 +135,24 @@ pub fn spatten(params: &Spatten) -> Result<Arc<Module>, Error> {
     let bytes = params.memory.transaction_bytes;
     for channel in 0..params.memory.channels {
         let name = |port: &str| format!("m_axi_{channel}_{port}");
-        for (port, width) in [("arready", 1), ("rvalid", 1), ("rdata", 8 * bytes)] {
+        let answers = m.input(name("rvalid"), 1);
+        core.input(&format!("rvalid_{channel}"), &answers);
+        for (port, width) in [("arready", 1), ("rdata", 8 * bytes)] {
             core.input(&format!("{port}_{channel}"), m.input(name(port), width));
         }
         let response = m.input(name("rresp"), 2);
+        for port in ["rid", "rlast"] {
+            // One identifier, and every read is one beat.
+            m.discard(&m.input(name(port), 1));
+        }
         let accepted = core.output(&format!("rready_{channel}"));
-        let answered = m.wire(format!("answered_{channel}"), &(response.any() & &accepted));
-        failures.push(answered);
+        let answered = m.wire(format!("answered_{channel}"), &(&answers & &accepted));
+        failures.push(m.wire(format!("fails_{channel}"), &(&answered & response.any())));
         m.output(name("arvalid"), &core.output(&format!("arvalid_{channel}")));
         let address = core.output(&format!("araddr_{channel}"));
         debug_assert_eq!(address.width(), ADDRESS_BITS, "byte addresses");
         m.output(name("araddr"), &address);
+        m.output_for(name("arid"), &m.constant(0, 1), "Answers come in order.");
         m.output_for(name("arlen"), &m.constant(0, 8), "One beat.");
         let size = bytes.trailing_zeros();
         m.output_for(name("arsize"), &m.constant(size.into(), 3), "log2 of its bytes.");

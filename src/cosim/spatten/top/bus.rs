@@ -22,6 +22,9 @@ use crate::cosim::{Plan, Unit};
 /// Requests of a comparison: as many as can be queued.
 const REQUESTS: usize = QUEUED_JOBS as usize;
 
+/// AXI4 response of a failed read.
+const SLAVE_ERROR: u64 = 2;
+
 /// Idle, and nothing else.
 const IDLE: u64 = 1;
 
@@ -66,6 +69,7 @@ impl Unit for Bus {
             of("admits", Change::Delayed),
             of("results_taken", Change::Zero),
             of("is_idle", Change::Inverted),
+            of("answered_1", Change::Inverted),
         ]
     }
 }
@@ -90,8 +94,10 @@ struct Ports {
     answer_response: Pin,
     idle: Pin,
     last: Pin,
-    /// Length, size and burst of every channel, and what they must be.
+    /// Identifier, length, size and burst of every channel, and what they must be.
     constants: Vec<(Pin, u64)>,
+    /// Responses of every channel, which count beside a valid answer only.
+    responses: Vec<Pin>,
 }
 
 impl Ports {
@@ -99,7 +105,7 @@ impl Ports {
         let (input, output) = (|name: &str| pins.input(name), |name: &str| pins.output(name));
         let size = u64::from(params.memory.transaction_bytes.trailing_zeros());
         let constants = (0..params.memory.channels).flat_map(|channel| {
-            let constant = [("arlen", 0), ("arsize", size), ("arburst", 1)];
+            let constant = [("arid", 0), ("arlen", 0), ("arsize", size), ("arburst", 1)];
             constant.map(|(port, value)| (pins.output(&format!("m_axi_{channel}_{port}")), value))
         });
         Self {
@@ -123,6 +129,9 @@ impl Ports {
             idle: output("idle"),
             last: output("m_axis_result_tlast"),
             constants: constants.collect(),
+            responses: (0..params.memory.channels)
+                .map(|channel| pins.input(&format!("m_axi_{channel}_rresp")))
+                .collect(),
         }
     }
 }
@@ -239,6 +248,10 @@ impl Vectors for Driver {
         self.access(frame, access);
         let shown = step.map_or(&self.nothing, |step| &self.recording.steps[step]);
         self.boundary.step(frame, &self.workload, &self.recording, shown);
+        for (at, pin) in self.ports.responses.iter().enumerate() {
+            let answers = shown.answered.get(at).is_some_and(Option::is_some);
+            frame.drive(*pin, if answers { 0 } else { SLAVE_ERROR });
+        }
         match step {
             // The queue holds all jobs when they are let go.
             Some(number) => frame.expect(self.ports.idle, (shown.idle && number > 0).into()),

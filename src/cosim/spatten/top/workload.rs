@@ -106,6 +106,11 @@ impl Workload {
         Ok(Self { requests: drawn, jobs, operands, memory, transaction_bytes })
     }
 
+    /// Stored vectors with their byte addresses.
+    pub fn memory(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        self.memory.iter().map(|(address, vector)| (*address, vector.as_slice()))
+    }
+
     /// What lies in memory from byte `address` on, one transaction of it. Where nothing was stored
     /// lies something that must not matter.
     pub fn transaction(&self, address: u64) -> Vec<u8> {
