@@ -7,7 +7,7 @@ mod common;
 use std::sync::Arc;
 
 use attelier_rtl::{
-    ModuleBuilder, Signal,
+    Design, ModuleBuilder, Signal, Simulator,
     bench::{Bench, Case, Tool, run_native},
     bits::Bits,
     ir::{Module, Type},
@@ -219,6 +219,35 @@ proptest! {
             for (at, (found, plain)) in row.iter().zip(&plains[INPUTS.len()..]).enumerate() {
                 prop_assert_eq!(wide(found), plain.bits, "step {}: {:?}", at, steps[at]);
             }
+        }
+    }
+}
+
+/// A bit of a wide value chooses, straight and inverted, between two values and between one and zero:
+/// each is one instruction, and what folding leaves behind is none.
+#[test]
+fn a_choice_by_any_bit_is_one_instruction() {
+    let m = ModuleBuilder::new("choices");
+    let (wide, one, zero) = (m.input("wide", 100), m.input("one", 9), m.input("zero", 9));
+    m.discard(&wide);
+    for bit in [0, 63, 64, 99] {
+        m.output(format!("straight_{bit}"), &wide.bit(bit).mux(&one, &zero));
+        m.output(format!("inverted_{bit}"), &(!wide.bit(bit)).mux(&one, &zero));
+        m.output(format!("gated_{bit}"), &wide.bit(bit).gate(&one));
+    }
+    let design = Design::new([&m.finish().unwrap()]).unwrap();
+    let mut simulator = Simulator::new(&design, "choices").unwrap();
+    assert_eq!(simulator.instructions(), 12);
+    simulator.set("one", 0x155).unwrap();
+    simulator.set("zero", 0x0f3).unwrap();
+    for set in 0..100 {
+        let mut value = Bits::zero(100);
+        value.place(set, &Bits::new(1, 1));
+        simulator.set_bits("wide", &value).unwrap();
+        for bit in [0, 63, 64, 99] {
+            let mut get = |kind: &str| simulator.get(&format!("{kind}_{bit}")).unwrap();
+            let expected = if bit == set { [0x155, 0x0f3, 0x155] } else { [0x0f3, 0x155, 0] };
+            assert_eq!(["straight", "inverted", "gated"].map(&mut get), expected, "{set} {bit}");
         }
     }
 }

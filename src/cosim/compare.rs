@@ -113,7 +113,7 @@ pub fn compare(unit: &dyn Unit, options: &Options) -> Result<Row> {
             Witness::Native => {
                 let vectors = &mut *unit.vectors(&pins, plan);
                 let outcome = witness::native(&design, unit.top(), vectors, u64::MAX)?;
-                row.native_cycles_per_second = Some(native_speed(unit, &design, &pins, plan)?);
+                row.native_cycles_per_second = native_speed(unit, &design, &pins, plan)?;
                 mutants(unit, &design, &pins, plan, &mut row)?;
                 outcome
             }
@@ -174,7 +174,7 @@ impl Row {
 /// Cycles on which the speed is measured.
 const TIMED_CYCLES: u64 = 200_000;
 
-fn native_speed(unit: &dyn Unit, design: &Design, pins: &Pins, plan: Plan) -> Result<f64> {
+fn native_speed(unit: &dyn Unit, design: &Design, pins: &Pins, plan: Plan) -> Result<Option<f64>> {
     let vectors = &mut *unit.vectors(pins, plan);
     Ok(witness::native_speed(design, unit.top(), vectors, TIMED_CYCLES)?)
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::instruction::{Batch, Instruction, KINDS, Kind, SMALL};
 use crate::{
-    bits::{mask, words_for},
+    bits::{Bits, mask, words_for},
     netlist::{Netlist, Next, Node, NodeId, Op},
 };
 
@@ -107,10 +107,14 @@ pub fn compile(netlist: &Netlist) -> Program {
     let mut program = Program::default();
     let placement = place(netlist, &mut program);
     let mut planned = Vec::new();
-    for (at, node) in netlist.nodes.iter().enumerate() {
+    for ((at, node), needed) in netlist.nodes.iter().enumerate().zip(needed(netlist)) {
         let id = netlist.id(at);
         let fixed = placement.state.get(&id).or_else(|| placement.next.get(&id)).copied();
-        let slot = plan(node, fixed, &mut program, &mut planned);
+        let slot = match selected(netlist, node) {
+            _ if !needed => Slot { at: 0, width: node.width },
+            Some(choice) => plan_mux(choice, fixed, node.width, &mut program, &mut planned),
+            None => plan(node, fixed, &mut program, &mut planned),
+        };
         program.slots.push(slot);
     }
     for (id, to) in placement.moved {
@@ -135,6 +139,80 @@ pub fn compile(netlist: &Netlist) -> Program {
     let words = program.values.len().max(SMALL);
     program.values.resize(words, 0);
     program
+}
+
+/// A choice within one word by a bit that is read where it is, so that it is no instruction of its own.
+struct Choice {
+    /// Where the bit is.
+    of: NodeId,
+    /// Which bit.
+    bit: u32,
+    one: NodeId,
+    /// None: zero.
+    zero: Option<NodeId>,
+}
+
+fn selected(netlist: &Netlist, node: &Node) -> Option<Choice> {
+    let (Op::Mux, [select, one, zero], true) = (&node.op, &node.operands[..], node.width <= 64)
+    else {
+        return None;
+    };
+    let select_node = netlist.node(*select);
+    let (of, bit) = match select_node.op {
+        Op::Slice(low) => (select_node.operands[0], low),
+        _ => (*select, 0),
+    };
+    let is_zero = netlist.literal(*zero).is_some_and(Bits::is_zero);
+    Some(Choice { of, bit, one: *one, zero: (!is_zero).then_some(*zero) })
+}
+
+/// For each node whether its value is needed: folding leaves nodes behind that nothing reads.
+fn needed(netlist: &Netlist) -> Vec<bool> {
+    let mut needed = vec![false; netlist.nodes.len()];
+    let mut need = |id: NodeId| needed[id.index()] = true;
+    netlist.inputs.values().chain(netlist.outputs.values()).for_each(|id| need(*id));
+    for state in &netlist.states {
+        need(state.output);
+        match &state.next {
+            Next::Node { value, .. } => need(*value),
+            Next::Read { address, enable, .. } => {
+                [*address, *enable].into_iter().for_each(&mut need)
+            }
+        }
+    }
+    for write in netlist.memories.iter().flat_map(|memory| &memory.writes) {
+        [write.address, write.data, write.enable].into_iter().for_each(&mut need);
+    }
+    for (at, node) in netlist.nodes.iter().enumerate().rev() {
+        if !needed[at] {
+            continue;
+        }
+        let mut need = |id: NodeId| needed[id.index()] = true;
+        match selected(netlist, node) {
+            Some(Choice { of, one, zero, .. }) => {
+                [of, one].into_iter().chain(zero).for_each(&mut need);
+            }
+            None => node.operands.iter().for_each(|id| need(*id)),
+        }
+    }
+    needed
+}
+
+fn plan_mux(
+    Choice { of, bit, one, zero }: Choice,
+    fixed: Option<u32>,
+    width: u32,
+    program: &mut Program,
+    planned: &mut Vec<Planned>,
+) -> Slot {
+    let to = allocate(program, fixed, width);
+    let at = |id: NodeId| program.slots[id.index()].at;
+    let (a, c) = (at(one), at(of) + bit / 64);
+    let (kind, b) = zero.map_or((Kind::Gate, a), |zero| (Kind::Mux, at(zero)));
+    let instruction = Instruction { to: to.at, a, b, c, immediate: (bit % 64).into() };
+    let action = Action::Instruction(kind, instruction);
+    planned.push(Planned { action, reads: vec![a, b, c], writes: to.at..to.at + 1 });
+    to
 }
 
 /// Puts all registers side by side and their next values as well: a clock edge is one copy.
@@ -271,7 +349,6 @@ fn narrow_instruction(node: &Node, operands: &[Slot], to: Slot) -> (Kind, Instru
         Op::ShiftLeft => (Kind::ShiftLeft, plain),
         Op::ShiftRight => (Kind::ShiftRight, plain),
         Op::ShiftRightSigned => (Kind::ShiftRightSigned, Instruction { c: width(0), ..plain }),
-        Op::Mux => (Kind::Mux, Instruction { a: at(1), b: at(2), c: at(0), ..plain }),
         Op::All => (Kind::All, with(mask(width(0)))),
         Op::Any => (Kind::Any, plain),
         Op::Parity => (Kind::Parity, plain),
@@ -287,8 +364,8 @@ fn narrow_instruction(node: &Node, operands: &[Slot], to: Slot) -> (Kind, Instru
             Instruction { immediate: 1 << (width(0) - 1), c: node.width, ..plain },
         ),
         Op::ZeroExtend => (Kind::Part, plain),
-        // These are no instructions.
-        Op::Source | Op::Constant(_) | Op::Concat | Op::Read(_) => (Kind::Part, plain),
+        // These are no instructions, or planned elsewhere.
+        Op::Source | Op::Constant(_) | Op::Concat | Op::Read(_) | Op::Mux => (Kind::Part, plain),
     }
 }
 

@@ -35,8 +35,10 @@ pub enum Kind {
     ShiftRight,
     /// `a >> b` of two's complement with `c` bits, `& immediate`
     ShiftRightSigned,
-    /// `a` if bit `c`, else `b`
+    /// `a` if bit `immediate` of `c`, else `b`
     Mux,
+    /// `a` if bit `immediate` of `c`, else 0
+    Gate,
     /// `a == immediate`
     All,
     /// `a != 0`
@@ -187,8 +189,9 @@ pub fn run<V: Values + ?Sized>(kind: Kind, instructions: &[Instruction<V::Positi
         // Without a branch, which random data would make the processor mispredict.
         Kind::Mux => each!(|i| {
             let (one, zero) = (at!(i.a), at!(i.b));
-            zero ^ (one ^ zero) & at!(i.c).wrapping_neg()
+            zero ^ (one ^ zero) & (at!(i.c) >> i.immediate & 1).wrapping_neg()
         }),
+        Kind::Gate => each!(|i| at!(i.a) & (at!(i.c) >> i.immediate & 1).wrapping_neg()),
         Kind::All => each!(|i| u64::from(at!(i.a) == i.immediate)),
         Kind::Any => each!(|i| u64::from(at!(i.a) != 0)),
         Kind::Parity => each!(|i| u64::from(at!(i.a).count_ones() & 1)),

@@ -217,22 +217,26 @@ int main() {{
     std::printf("compared %d %llu\n", i, (unsigned long long)compared[i]);
   std::printf("cycles %llu\n", (unsigned long long)cycle);
 
-  // Speed on the first inputs, again and again for a fifth of a second.
+  // Speed on the first inputs, again and again for a fifth of a second: that of the fastest 512
+  // cycles, so that other programs on the machine do not count.
   typedef std::chrono::steady_clock Clock;
-  const Clock::time_point start = Clock::now();
-  double seconds = 0;
-  uint64_t done = 0;
-  while (cycle > 0 && seconds < 0.2) {{
-    for (size_t i = 0; i + inputs <= first.size() && inputs > 0; i += inputs) {{
-      std::memcpy(v, &first[i], 4 * inputs);
-      drive();
-      top.eval();
-      edge();
-      ++done;
+  const size_t part = 512 * inputs;
+  double seconds = 0, shortest = 0;
+  while (inputs > 0 && first.size() >= part && seconds < 0.2) {{
+    for (size_t at = 0; at + part <= first.size(); at += part) {{
+      const Clock::time_point start = Clock::now();
+      for (size_t i = at; i < at + part; i += inputs) {{
+        std::memcpy(v, &first[i], 4 * inputs);
+        drive();
+        top.eval();
+        edge();
+      }}
+      const double took = std::chrono::duration<double>(Clock::now() - start).count();
+      seconds += took;
+      if (shortest == 0 || took < shortest) shortest = took;
     }}
-    seconds = std::chrono::duration<double>(Clock::now() - start).count();
   }}
-  if (done > 0) std::printf("speed %.0f\n", done / seconds);
+  if (shortest > 0) std::printf("speed %.0f\n", 512 / shortest);
   top.final();
   return 0;
 }}

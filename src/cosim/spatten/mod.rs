@@ -16,6 +16,7 @@ mod quick_select;
 mod recorder;
 mod softmax;
 pub mod top;
+mod topk_step;
 mod topk_token;
 mod topk_value;
 mod zero_eliminator;
@@ -44,6 +45,7 @@ pub fn units(params: &Spatten) -> Vec<Box<dyn Unit>> {
         lfsr::unit(params),
         comparator_array::unit(params),
         zero_eliminator::unit(params),
+        topk_step::unit(params),
         quick_select::unit(params),
         quick_select::radix(params),
         topk_value::unit(params),

@@ -30,6 +30,7 @@ mod sizes;
 mod softmax;
 mod top;
 pub mod topk_filter;
+pub mod topk_step;
 pub mod topk_token;
 pub mod topk_value;
 mod widths;

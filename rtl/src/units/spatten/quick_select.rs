@@ -15,10 +15,7 @@
 
 use std::sync::Arc;
 
-use super::{
-    comparator_array::ComparatorArray, lfsr, lfsr::Lfsr, row_aligner::RowAligner,
-    zero_eliminator::ZeroEliminator,
-};
+use super::{lfsr, lfsr::Lfsr, row_aligner::RowAligner, topk_step::TopKStep};
 use crate::{
     Error, ModuleBuilder, Signal,
     bits::index_width,
@@ -221,24 +218,17 @@ impl QuickSelect {
             .collect();
 
         m.section("Compare with the pivot and compact to either side.");
-        let comparators = ComparatorArray { lanes, width }.module()?;
-        let comparators = m.instance("comparators", &comparators);
-        comparators.input("pivot", &pivot).input("valid", m.pack(&valid));
-        let eliminator =
-            ZeroEliminator { name: "zero_eliminator".into(), lanes, width }.module()?;
+        let step = m.instance("step", &TopKStep { lanes, width }.module()?);
+        step.input("pivot", &pivot).input("valid", m.pack(&valid));
         let aligner = RowAligner { name: "row_aligner".into(), lanes, width }.module()?;
         for (lane, data) in row_data.iter().enumerate() {
-            comparators.input(&format!("s_data_{lane}"), data);
+            step.input(&format!("s_data_{lane}"), data);
         }
         let sides =
             [("l", "smaller", &left_count, left_bank), ("r", "larger", &right_count, right_bank)];
-        for (side, mask, count, bank) in sides {
-            let compact = m.instance(format!("compact_{side}"), &eliminator);
-            compact.input("keep", comparators.output(mask));
-            for (lane, data) in row_data.iter().enumerate() {
-                compact.input(&format!("s_data_{lane}"), data);
-            }
-            let new = m.pipe_reset(format!("append_count_{side}"), &compact.output("count"));
+        for (side, kind, count, bank) in sides {
+            let appended = step.output(&format!("{kind}_count"));
+            let new = m.pipe_reset(format!("append_count_{side}"), &appended);
             let align = m.instance(format!("align_{side}"), &aligner);
             align.input("count", &new).input("offset", count.bits(0..lane_width));
             let row_now = m.wire(
@@ -247,7 +237,7 @@ impl QuickSelect {
             );
             let row_next = m.wire(format!("append_next_row_{side}"), &(&row_now + 1));
             for lane in 0..lanes as usize {
-                let data = compact.output(&format!("m_data_{lane}"));
+                let data = step.output(&format!("{kind}_{lane}"));
                 let data = m.pipe(format!("append_{side}_{lane}"), &data);
                 align.input(&format!("s_data_{lane}"), &data);
             }
