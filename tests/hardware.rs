@@ -18,11 +18,13 @@ use serde_json::Value;
 
 /// What Yosys 0.23 reports for units of `spatten-eighth`: tables for logic and memory, flip-flops,
 /// DSP48E2, RAMB18 (`attelier synth spatten-eighth`). What joins the units to a machine has not been measured.
-const YOSYS: [(&str, u64, u64, u64, u64); 19] = [
+const YOSYS: [(&str, u64, u64, u64, u64); 21] = [
     ("lfsr", 1, 16, 0, 0),
     ("comparator_array", 288, 0, 0, 0),
     ("zero_eliminator", 866, 0, 0, 0),
     ("quick_select", 5056, 1061, 1, 0),
+    ("topk_step", 2096, 0, 0, 0),
+    ("bitonic_select", 5142, 2982, 0, 0),
     ("radix_select", 2174, 405, 0, 0),
     ("topk_value", 6612, 1803, 1, 0),
     ("topk_token", 11_598, 2696, 1, 0),

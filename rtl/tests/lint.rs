@@ -10,8 +10,9 @@ use attelier_rtl::{
     Design,
     ir::Module,
     units::spatten::{
-        self, quick_select::QuickSelect, radix_select::RadixSelect, row_buffer::with_buffer,
-        topk_token::TopKToken, topk_value::TopKValue, zero_eliminator::ZeroEliminator,
+        self, bitonic_select::BitonicSelect, quick_select::QuickSelect, radix_select::RadixSelect,
+        row_buffer::with_buffer, topk_token::TopKToken, topk_value::TopKValue,
+        zero_eliminator::ZeroEliminator,
     },
 };
 use common::has;
@@ -49,6 +50,9 @@ fn topk_units_are_clean() {
         let radix = RadixSelect { lanes, width, capacity, digit_bits };
         tops.push(with_buffer(&engine.module().unwrap(), lanes, width, capacity).unwrap());
         tops.push(with_buffer(&radix.module().unwrap(), lanes, width, capacity).unwrap());
+        let bitonic = BitonicSelect { lanes, width, capacity: capacity.next_power_of_two() };
+        let sorter = bitonic.module().unwrap();
+        tops.push(with_buffer(&sorter, lanes, width, bitonic.capacity).unwrap());
         tops.push(TopKToken { engine: engine.clone(), lanes: row }.module().unwrap());
         tops.push(TopKValue { engine, lanes: row }.module().unwrap());
         let name = "zero_eliminator".to_owned();

@@ -262,6 +262,25 @@ impl Simulator {
         Bits::from_words(&self.program.values[output.slot.range()], output.slot.width)
     }
 
+    /// All values of the design as they are now, for [`Simulator::switched`].
+    pub fn snapshot(&mut self) -> Vec<u64> {
+        self.settle();
+        self.program.values.clone()
+    }
+
+    /// Bits that differ from `before`, which then is the present: a measure of switching without the
+    /// glitches inside a cycle. Contents of memories do not count, what is read and written does.
+    ///
+    /// # Panics
+    /// `before` is of another design.
+    pub fn switched(&mut self, before: &mut [u64]) -> u64 {
+        self.settle();
+        let pairs = before.iter().zip(&self.program.values);
+        let bits = pairs.map(|(old, new)| u64::from((old ^ new).count_ones())).sum();
+        before.copy_from_slice(&self.program.values);
+        bits
+    }
+
     /// One clock edge with the reset held; nothing where the design has no reset.
     pub fn reset(&mut self) {
         if let Some(reset) = self.inputs.get(RESET).copied() {

@@ -48,6 +48,7 @@ pub fn units(params: &Spatten) -> Vec<Box<dyn Unit>> {
         topk_step::unit(params),
         quick_select::unit(params),
         quick_select::radix(params),
+        quick_select::bitonic(params),
         topk_value::unit(params),
         topk_token::unit(params),
         bitwidth_converter::unit(params),

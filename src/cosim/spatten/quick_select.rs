@@ -1,4 +1,4 @@
-//! Quick-select engine, and radix select behind the same ports, each with the buffer that it reads:
+//! Quick-select engine, and radix and bitonic select behind the same ports, each with the buffer that it reads:
 //! load, start, wait for the end, again.
 
 use attelier_hw::spatten::{Spatten, TopK};
@@ -6,7 +6,8 @@ use attelier_rtl::{
     Design, Error,
     mutate::{Change, Mutation},
     units::spatten::{
-        quick_select::QuickSelect as Rtl, radix_select::RadixSelect, row_buffer::with_buffer,
+        bitonic_select::BitonicSelect, quick_select::QuickSelect as Rtl, radix_select::RadixSelect,
+        row_buffer::with_buffer,
     },
     witness::{Frame, Pin, Pins, Vectors},
 };
@@ -120,6 +121,55 @@ impl Unit for Radix {
             of("is_in_bin_1", Change::Exchanged),
             of("last_read", Change::Undelayed),
             of("larger_than_digit", Change::Zero),
+        ]
+    }
+}
+
+/// Bitonic select sorts, after as many cycles as its networks take.
+struct Bitonic(BitonicSelect);
+
+/// The sorter that the engine is measured against.
+pub fn bitonic(params: &Spatten) -> Box<dyn Unit> {
+    let Rtl { lanes, width, capacity, .. } = engine(&params.topk_value, params.datapath_bits);
+    Box::new(Bitonic(BitonicSelect { lanes, width, capacity: capacity.next_power_of_two() }))
+}
+
+impl Unit for Bitonic {
+    fn name(&self) -> &'static str {
+        "bitonic_select"
+    }
+
+    fn parameters(&self) -> String {
+        let BitonicSelect { lanes, width, capacity } = self.0;
+        format!("{lanes} lanes of {width} bits, {capacity} elements")
+    }
+
+    fn top(&self) -> &str {
+        "bitonic_select_with_buffer"
+    }
+
+    fn design(&self) -> Result<Design, Error> {
+        let BitonicSelect { lanes, width, capacity } = self.0;
+        Design::new([&with_buffer(&self.0.module()?, lanes, width, capacity)?])
+    }
+
+    fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
+        let unit = self.0.clone();
+        let BitonicSelect { lanes, width, capacity } = unit;
+        let engine = Rtl { lanes, width, capacity, round_overhead: 3, seed: SEED };
+        let cycles = move |elements: usize, _: &Threshold<u64>| unit.cycles(elements as u64);
+        Box::new(Driver::new(engine, pins, plan, Box::new(cycles)))
+    }
+
+    fn mutations(&self) -> Vec<Mutation<'static>> {
+        let of = |signal, change| Mutation { module: "bitonic_select", signal, change };
+        vec![
+            of("mirrors", Change::Inverted),
+            of("stays_0", Change::Inverted),
+            of("merge_0_stays_1", Change::Zero),
+            of("is_tail", Change::Zero),
+            of("first_of_pair", Change::Delayed),
+            of("reading", Change::Undelayed),
         ]
     }
 }

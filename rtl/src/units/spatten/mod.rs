@@ -7,6 +7,7 @@
 //! Rows travel on streams with one port per lane: `tdata_0` and so on, `tkeep` for the lanes that
 //! hold a key, `tlast` for the last row of a pass.
 
+pub mod bitonic_select;
 mod bitwidth_converter;
 pub mod comparator_array;
 mod controller;

@@ -175,7 +175,7 @@ impl RadixSelect {
 }
 
 /// Number of bits that are set, by a tree of adders.
-fn sum(m: &ModuleBuilder, name: &str, bits: Vec<Signal>) -> Signal {
+pub(super) fn sum(m: &ModuleBuilder, name: &str, bits: Vec<Signal>) -> Signal {
     let mut sums = bits;
     let mut level = 0;
     while sums.len() > 1 {
