@@ -14,6 +14,7 @@ mod qkv_fetcher;
 mod quant_decision;
 mod quick_select;
 mod recorder;
+pub mod requests;
 mod softmax;
 pub mod top;
 mod topk_token;

@@ -15,8 +15,11 @@ use attelier_sim::units::{
     quick_select::{Threshold, quick_select},
 };
 
-use super::buffered::{BufferPins, SEED, elements};
-use crate::cosim::{Pace, Plan, Random, Unit};
+use super::{
+    buffered::{BufferPins, SEED, drawn},
+    requests::{Requests, Selection},
+};
+use crate::cosim::{Pace, Plan, Random, Source, Unit};
 
 /// The engine of these parameters.
 pub fn engine(params: &TopK, width: u32) -> Rtl {
@@ -56,8 +59,16 @@ impl Unit for QuickSelect {
     }
 
     fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
-        let cycles = |_: usize, found: &Threshold<u64>| found.cycles;
-        Box::new(Driver::new(self.0.clone(), pins, plan, Box::new(cycles)))
+        Box::new(self.driver(pins, plan))
+    }
+
+    fn real(
+        &self,
+        pins: &Pins,
+        plan: Plan,
+        requests: &Requests,
+    ) -> Result<Box<dyn Vectors>, String> {
+        Ok(Box::new(self.driver(pins, plan).on(requests.value_selections()?)))
     }
 
     fn mutations(&self) -> Vec<Mutation<'static>> {
@@ -73,6 +84,13 @@ impl Unit for QuickSelect {
             of("row_aligner", "is_before_1", Change::Zero),
             of("lfsr", "feedback", Change::Inverted),
         ]
+    }
+}
+
+impl QuickSelect {
+    fn driver(&self, pins: &Pins, plan: Plan) -> Driver {
+        let cycles = |_: usize, found: &Threshold<u64>| found.cycles;
+        Driver::new(self.0.clone(), pins, plan, Box::new(cycles))
     }
 }
 
@@ -106,11 +124,16 @@ impl Unit for Radix {
     }
 
     fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
-        let unit = self.0.clone();
-        let RadixSelect { lanes, width, capacity, .. } = unit;
-        let engine = Rtl { lanes, width, capacity, round_overhead: 3, seed: SEED };
-        let cycles = move |elements: usize, _: &Threshold<u64>| unit.cycles(elements as u64);
-        Box::new(Driver::new(engine, pins, plan, Box::new(cycles)))
+        Box::new(self.driver(pins, plan))
+    }
+
+    fn real(
+        &self,
+        pins: &Pins,
+        plan: Plan,
+        requests: &Requests,
+    ) -> Result<Box<dyn Vectors>, String> {
+        Ok(Box::new(self.driver(pins, plan).on(requests.value_selections()?)))
     }
 
     fn mutations(&self) -> Vec<Mutation<'static>> {
@@ -121,6 +144,16 @@ impl Unit for Radix {
             of("last_read", Change::Undelayed),
             of("larger_than_digit", Change::Zero),
         ]
+    }
+}
+
+impl Radix {
+    fn driver(&self, pins: &Pins, plan: Plan) -> Driver {
+        let unit = self.0.clone();
+        let RadixSelect { lanes, width, capacity, .. } = unit;
+        let engine = Rtl { lanes, width, capacity, round_overhead: 3, seed: SEED };
+        let cycles = move |elements: usize, _: &Threshold<u64>| unit.cycles(elements as u64);
+        Driver::new(engine, pins, plan, Box::new(cycles))
     }
 }
 
@@ -139,7 +172,7 @@ struct Driver {
     threshold: Pin,
     equals: Pin,
     last_cycle: Pin,
-    random: Random,
+    selections: Source<Selection>,
     pace: Pace,
     lfsr: Lfsr,
     values: Vec<u64>,
@@ -154,6 +187,7 @@ impl Driver {
     fn new(engine: Rtl, pins: &Pins, plan: Plan, cycles: Cycles) -> Self {
         Self {
             buffer: BufferPins::of(pins, engine.lanes),
+            selections: drawn(Random::new(plan.seed, 3), engine.capacity, engine.width),
             engine,
             cycles,
             plan,
@@ -164,7 +198,6 @@ impl Driver {
             threshold: pins.output("threshold"),
             equals: pins.output("equals"),
             last_cycle: pins.output("last_cycle"),
-            random: Random::new(plan.seed, 3),
             pace: Pace::new(plan.seed, 4),
             lfsr: Lfsr::new(SEED),
             values: Vec::new(),
@@ -172,6 +205,11 @@ impl Driver {
             loaded: 0,
             running: None,
         }
+    }
+
+    /// These selections instead of drawn ones.
+    fn on(self, selections: Vec<Selection>) -> Self {
+        Self { selections: Box::new(selections.into_iter()), ..self }
     }
 }
 
@@ -199,8 +237,8 @@ impl Vectors for Driver {
             if frame.beats() >= self.plan.beats {
                 return false;
             }
-            let Rtl { capacity, width, .. } = self.engine;
-            (self.values, self.keep) = elements(&mut self.random, capacity, width);
+            let Some(selection) = self.selections.next() else { return false };
+            (self.values, self.keep) = selection;
             self.loaded = 0;
         }
         frame.expect(self.done, 0);

@@ -28,8 +28,9 @@ pub use self::{
     recording::{Finished, Paces, Recording, Step},
     workload::{Operands, Workload},
 };
-use crate::cosim::{Plan, Unit};
+use crate::cosim::{Plan, Unit, spatten::requests::Requests};
 
+pub const NO_REAL: &str = "todo";
 /// Fewest requests of a comparison.
 const LEAST_REQUESTS: usize = 24;
 
@@ -82,6 +83,10 @@ impl Unit for Top {
     fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
         let (workload, recording) = record(&self.0, plan.seed, plan.beats, LEAST_REQUESTS);
         Box::new(Driver::new(&self.0, pins, workload, recording))
+    }
+
+    fn real(&self, _: &Pins, _: Plan, _: &Requests) -> Result<Box<dyn Vectors>, String> {
+        Err(NO_REAL.into())
     }
 
     fn stimulus(&self, plan: Plan) -> Option<String> {
