@@ -86,7 +86,7 @@ pub fn run(args: &CosimArgs, common: &Common) -> Result<Verdict> {
             let bench = Bench::new(&**unit)?;
             let mut row = bench.compare(&options)?;
             if let Some(requests) = &requests {
-                bench.compare_real(&options, requests, &mut row)?;
+                row.real = Some(bench.compare_real(&options, requests)?);
             }
             Ok(row)
         })
@@ -202,7 +202,7 @@ fn text_of_real(requests: &Requests, rows: &[Row]) -> String {
         ("undefined", Right),
         ("mutants caught", Right),
     ];
-    let mut reasons = String::new();
+    let mut remarks = String::new();
     let mut cells = Vec::new();
     for row in rows {
         let count = |count: Option<u64>| count.map_or("-".into(), grouped);
@@ -216,21 +216,27 @@ fn text_of_real(requests: &Requests, rows: &[Row]) -> String {
                 undefined,
                 mutants,
                 mutants_caught,
-            }) => cells.push(vec![
-                row.unit.clone(),
-                grouped(*beats),
-                grouped(*cycles),
-                count(*icarus_beats),
-                grouped(*compared),
-                grouped(*mismatches),
-                count(*undefined),
-                format!("{mutants_caught} of {mutants}"),
-            ]),
+                faults,
+            }) => {
+                cells.push(vec![
+                    row.unit.clone(),
+                    grouped(*beats),
+                    grouped(*cycles),
+                    count(*icarus_beats),
+                    grouped(*compared),
+                    grouped(*mismatches),
+                    count(*undefined),
+                    format!("{mutants_caught} of {mutants}"),
+                ]);
+                for fault in faults {
+                    remarks.push_str(&format!("{}: {fault}\n", row.unit));
+                }
+            }
             Some(Real::Nothing { reason }) => {
-                reasons.push_str(&format!("{}: no real beats: {reason}\n", row.unit));
+                remarks.push_str(&format!("{}: no real beats: {reason}\n", row.unit));
             }
             None => {}
         }
     }
-    format!("\nreal requests, {}\n{}{reasons}", requests.summary(), table(&columns, cells))
+    format!("\nreal requests, {}\n{}{remarks}", requests.summary(), table(&columns, cells))
 }

@@ -220,7 +220,7 @@ impl Requests {
     pub fn summary(&self) -> String {
         let count = |of: fn(&Pass) -> bool| self.passes().filter(|pass| of(pass)).count();
         format!(
-            "{} texts: {} heads, {} passes, {} of them computed again; {} selections of tokens or \
+            "{} inputs: {} heads, {} passes, {} of them computed again; {} selections of tokens or \
              heads, {} of values",
             self.inputs,
             self.works.len(),
@@ -480,7 +480,7 @@ impl Work {
 }
 
 /// Words whose upper and lower bits came apart.
-fn joined(upper: &[Vec<i32>], lower: &[Vec<i32>]) -> Vec<Vec<i32>> {
+pub fn joined(upper: &[Vec<i32>], lower: &[Vec<i32>]) -> Vec<Vec<i32>> {
     let join = |(upper, lower): (&Vec<i32>, &Vec<i32>)| -> Vec<i32> {
         upper.iter().zip(lower).map(|(upper, lower)| upper | lower).collect()
     };

@@ -18,7 +18,7 @@ use attelier_workloads::request::Request;
 
 pub use error::{PlanError, SimError, ValueError};
 pub use machine::{SpattenMachine, UNITS};
-pub use plan::{Decision, Job, MAX_COUNT, VECTOR_GRANULE, plan};
+pub use plan::{Decision, Job, MAX_COUNT, MAX_INDEX, VECTOR_GRANULE, plan};
 pub use storage::{CodeBits, Plane};
 pub use values::{
     Comparison, Image, Importance, PassId, Probabilities, RecordedImportance, SCORE_DEVIATION,

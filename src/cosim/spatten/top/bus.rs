@@ -51,7 +51,10 @@ impl Unit for Bus {
     }
 
     fn real(&self, _: &Pins, _: Plan, _: &Requests) -> Result<Box<dyn Vectors>, String> {
-        Err(super::NO_REAL.into())
+        Err(format!(
+            "it gets {REQUESTS} jobs, all before its first cycle; `spatten_core`, which is all of it but \
+             the registers, gets all of them"
+        ))
     }
 
     fn stimulus(&self, plan: Plan) -> Option<String> {

@@ -7,6 +7,7 @@
 
 mod boundary;
 mod bus;
+mod real;
 mod recording;
 mod workload;
 
@@ -30,7 +31,6 @@ pub use self::{
 };
 use crate::cosim::{Plan, Unit, spatten::requests::Requests};
 
-pub const NO_REAL: &str = "todo";
 /// Fewest requests of a comparison.
 const LEAST_REQUESTS: usize = 24;
 
@@ -85,8 +85,16 @@ impl Unit for Top {
         Box::new(Driver::new(&self.0, pins, workload, recording))
     }
 
-    fn real(&self, _: &Pins, _: Plan, _: &Requests) -> Result<Box<dyn Vectors>, String> {
-        Err(NO_REAL.into())
+    fn real(
+        &self,
+        pins: &Pins,
+        plan: Plan,
+        requests: &Requests,
+    ) -> Result<Box<dyn Vectors>, String> {
+        let workload = Workload::real(&self.0, requests, plan.beats)?;
+        let places = Sizes::of(&self.0).map_err(|error| error.to_string())?.jobs as usize;
+        let recording = Recording::of(&self.0, &workload, Paces::random(plan.seed), places);
+        Ok(Box::new(Driver::new(&self.0, pins, workload, recording)))
     }
 
     fn stimulus(&self, plan: Plan) -> Option<String> {
