@@ -314,7 +314,7 @@ impl Driver {
         for at in 0..self.ports.give_back.len() {
             let [valid, slot] = self.ports.give_back[at];
             let is_real = self.wanted.is_some();
-            let may = |held: &Held| !held.released && !(is_real && held.is_needed());
+            let may = |held: &Held| !(held.released || is_real && held.is_needed());
             let open: Vec<usize> = (0..self.held.len()).filter(|at| may(&self.held[*at])).collect();
             // Of drawn ones the newest stay, so that fills have a target.
             let stay = if is_real { 0 } else { 2 };
