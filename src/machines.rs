@@ -3,7 +3,7 @@
 //! A new family of designs is an implementation of [`Machine`] and one line in `FAMILIES`.
 
 mod pim_gpt;
-mod spatten;
+pub mod spatten;
 
 use std::{fs::File, io::Read, path::Path};
 

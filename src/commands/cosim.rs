@@ -1,16 +1,22 @@
 //! `attelier cosim`: hardware compared with the simulator, cycle by cycle.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use attelier_workloads::pruning::Pruning;
 use clap::Args;
 use serde::Serialize;
 
 use super::write_document;
 use crate::{
     cli::{Common, Overrides},
-    cosim::{self, Options, Plan, Row, Unit, Witness},
+    cosim::{
+        self, Bench, Options, Plan, Real, Row, Selection, Unit, Witness,
+        spatten::requests::Requests,
+    },
     exit::Verdict,
     machines, output,
     table::{Align, grouped, table, with_prefix},
+    values::{self, Source, TextArgs},
+    workload,
 };
 
 /// What to compare, and with whom.
@@ -36,6 +42,14 @@ pub struct CosimArgs {
     #[arg(long, value_name = "N", default_value_t = 2_000,
           value_parser = clap::value_parser!(u64).range(1..))]
     pub icarus_beats: u64,
+    /// Model folder or trace with tensors: all beats of its requests follow the random ones. They are
+    /// pruned as by default and, with `--set workload.token_keep=0.5` and the like, a second time as
+    /// asked for; see `attelier run --help`
+    #[arg(long, value_name = "WORKLOAD")]
+    pub workload: Option<String>,
+    /// Text for models.
+    #[command(flatten)]
+    pub text: TextArgs,
     /// How the design departs from its preset
     #[command(flatten)]
     pub overrides: Overrides,
@@ -46,12 +60,17 @@ struct Outcome<'a> {
     design: &'a str,
     config_hash: String,
     seed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests: Option<String>,
     rows: &'a [Row],
 }
 
 /// Runs the command.
 pub fn run(args: &CosimArgs, common: &Common) -> Result<Verdict> {
-    let selection = cosim::select(&args.target, &args.overrides)?;
+    let (knobs, set) = workload::split_sets(&args.overrides.set);
+    let overrides = Overrides { config: args.overrides.config.clone(), set };
+    let selection = cosim::select(&args.target, &overrides)?;
+    let requests = requests(args, &knobs, &selection)?;
     let mut with = args.with.clone();
     with.sort_unstable();
     with.dedup();
@@ -63,22 +82,64 @@ pub fn run(args: &CosimArgs, common: &Common) -> Result<Verdict> {
         .units
         .iter()
         .filter(|unit| left_out(&***unit).is_none())
-        .map(|unit| cosim::compare(&**unit, &options))
+        .map(|unit| {
+            let bench = Bench::new(&**unit)?;
+            let mut row = bench.compare(&options)?;
+            if let Some(requests) = &requests {
+                row.real = Some(bench.compare_real(&options, requests)?);
+            }
+            Ok(row)
+        })
         .collect::<Result<_>>()?;
     let result = Outcome {
         design: selection.design,
         config_hash: selection.config_hash,
         seed: common.seed,
+        requests: requests.as_ref().map(Requests::summary),
         rows: &rows,
     };
     write_document(common.json.as_deref(), "attelier-cosim-1", &result)?;
     output::print(&text(&rows))?;
+    if let Some(requests) = &requests {
+        output::print(&text_of_real(requests, &rows))?;
+    }
     for unit in &selection.units {
         if let Some(reason) = left_out(&**unit) {
             output::print(&format!("{} is left out: {reason}\n", unit.name()))?;
         }
     }
     Ok(if rows.iter().all(Row::passed) { Verdict::Passed } else { Verdict::CheckFailed })
+}
+
+/// The requests that the arguments ask for, if they do.
+fn requests(args: &CosimArgs, knobs: &[&str], selection: &Selection) -> Result<Option<Requests>> {
+    let Some(name) = &args.workload else {
+        let options = [
+            (!knobs.is_empty(), "--set workload"),
+            (args.text.text.is_some(), "--text"),
+            (args.text.steps.is_some(), "--steps"),
+        ];
+        if let Some((_, option)) = options.iter().find(|(given, _)| *given) {
+            bail!("`{option}` is for real requests: expected `--workload` with a model folder too");
+        }
+        return Ok(None);
+    };
+    let is_counts = workload::file(name).is_none() || workload::is_config(name);
+    let source = if is_counts { None } else { Source::open(name, &args.text)? };
+    let Some(source) = source else {
+        bail!(
+            "`--workload {name}` has counts only: expected a model folder or a trace with tensors \
+             (`attelier trace extract`)"
+        );
+    };
+    let asked = values::pruning(knobs)?;
+    let mut settings = vec![Pruning::default()];
+    settings.extend(Some(asked).filter(|asked| *asked != Pruning::default()));
+    let recordings = settings
+        .iter()
+        .map(|pruning| machines::spatten::record(&selection.params, &source, pruning))
+        .collect::<Result<Vec<_>>>()?;
+    Requests::new(&selection.params, &recordings).map(Some)
 }
 
 /// The rows as a table, then what is wrong.
@@ -126,4 +187,56 @@ fn text(rows: &[Row]) -> String {
         }
     }
     text
+}
+
+/// What real requests brought to each unit.
+fn text_of_real(requests: &Requests, rows: &[Row]) -> String {
+    use Align::{Left, Right};
+    let columns = [
+        ("unit", Left),
+        ("real beats", Right),
+        ("cycles", Right),
+        ("of them Icarus", Right),
+        ("compared", Right),
+        ("mismatches", Right),
+        ("undefined", Right),
+        ("mutants caught", Right),
+    ];
+    let mut remarks = String::new();
+    let mut cells = Vec::new();
+    for row in rows {
+        let count = |count: Option<u64>| count.map_or("-".into(), grouped);
+        match &row.real {
+            Some(Real::Compared {
+                beats,
+                cycles,
+                compared,
+                mismatches,
+                icarus_beats,
+                undefined,
+                mutants,
+                mutants_caught,
+                faults,
+            }) => {
+                cells.push(vec![
+                    row.unit.clone(),
+                    grouped(*beats),
+                    grouped(*cycles),
+                    count(*icarus_beats),
+                    grouped(*compared),
+                    grouped(*mismatches),
+                    count(*undefined),
+                    format!("{mutants_caught} of {mutants}"),
+                ]);
+                for fault in faults {
+                    remarks.push_str(&format!("{}: {fault}\n", row.unit));
+                }
+            }
+            Some(Real::Nothing { reason }) => {
+                remarks.push_str(&format!("{}: no real beats: {reason}\n", row.unit));
+            }
+            None => {}
+        }
+    }
+    format!("\nreal requests, {}\n{}{remarks}", requests.summary(), table(&columns, cells))
 }

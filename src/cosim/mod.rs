@@ -6,6 +6,9 @@
 //! what the outputs must therefore show. The driver reacts to what the model does (a source holds its beat
 //! until the model takes it), so the same vectors can be replayed to every other witness; hardware
 //! that answers at another cycle differs from them.
+//!
+//! The stimulus is drawn, or it is what real requests bring to the unit; when it comes is drawn in
+//! either case.
 
 mod compare;
 mod random;
@@ -18,11 +21,16 @@ use attelier_rtl::{
     witness::{Pins, Vectors},
 };
 
+use self::spatten::requests::Requests;
 pub use self::{
-    compare::{Options, Row, Witness, compare},
+    compare::{Bench, Options, Real, Row, Witness, compare},
     random::{Pace, Random},
     select::{Selection, select},
 };
+
+/// What a driver applies, one after the other: without end if it is drawn, to the last one if it comes
+/// from requests.
+pub type Source<T> = Box<dyn Iterator<Item = T>>;
 
 /// What to apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +60,20 @@ pub trait Unit: Send + Sync {
         self.name()
     }
 
-    /// The model driver.
+    /// The model driver with drawn stimulus.
     fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors>;
+
+    /// The model driver with what real requests bring to the unit. It also ends when all of them are
+    /// through.
+    ///
+    /// # Errors
+    /// Why these requests bring nothing to the unit.
+    fn real(
+        &self,
+        pins: &Pins,
+        plan: Plan,
+        requests: &Requests,
+    ) -> Result<Box<dyn Vectors>, String>;
 
     /// What the stimulus consists of, where beats do not say it.
     fn stimulus(&self, _plan: Plan) -> Option<String> {

@@ -14,6 +14,8 @@ pub struct Selection {
     pub config_hash: String,
     /// Clock that its parameters ask for \[Hz\].
     pub clock_hz: u64,
+    /// Its parameters.
+    pub params: Spatten,
     /// The units named, or all.
     pub units: Vec<Box<dyn Unit>>,
 }
@@ -34,6 +36,7 @@ fn of_spatten(config: &Config) -> Result<Selection> {
         config_hash: Record::config_hash(&params),
         clock_hz: params.clock_hz,
         units: spatten::units(&params),
+        params,
     })
 }
 

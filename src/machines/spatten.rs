@@ -8,7 +8,11 @@ use attelier_hw::{
     spatten::{MemoryKind, Spatten},
 };
 use attelier_sim::{
-    designs::spatten::{Options, functional::Functional, simulate, simulate_recording},
+    designs::spatten::{
+        Options,
+        functional::{Functional, Recording},
+        simulate, simulate_recording,
+    },
     energy::{self, Energy},
     kernel::run::Mode,
     observe::Observer,
@@ -19,7 +23,7 @@ use attelier_workloads::{Task, model::Attention, pruning::Pruning};
 use ndarray::Array2;
 
 use super::Machine;
-use crate::values::{ValueResult, ValueRun};
+use crate::values::{Source, ValueResult, ValueRun};
 
 /// The machine of a configuration.
 pub fn build(config: &Config) -> Result<Box<dyn Machine>, Diagnostic> {
@@ -78,6 +82,17 @@ impl Machine for Spatten {
     fn energy(&self, result: &RunResult) -> Energy {
         energy::spatten(self, result)
     }
+}
+
+/// What the machine computes of `source`, without its cycles.
+///
+/// # Errors
+/// What the model or the machine refuses.
+pub fn record(machine: &Spatten, source: &Source, pruning: &Pruning) -> Result<Recording> {
+    let functional = Functional::new(machine, pruning.clone(), source.layers(), false)?;
+    let mut values = Values { machine, functional };
+    source.compute(&mut values)?;
+    Ok(values.functional.finish().0)
 }
 
 /// A run with real values.

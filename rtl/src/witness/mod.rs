@@ -18,7 +18,7 @@ pub use self::{
     native::{native, native_speed},
     outcome::{Mismatch, Outcome},
     tool::ToolError,
-    verilator::{verilator, verilator_version},
+    verilator::{Verilated, verilator, verilator_version},
 };
 
 /// Clock edges for which the reset is held and all inputs are zero: enough for pipelines without

@@ -6,6 +6,8 @@
 
 use std::{fmt::Write as _, fs, io, io::Write, process::Command};
 
+use tempfile::TempDir;
+
 use super::{
     RESET_CYCLES,
     frame::{Frame, Pins, Vectors},
@@ -26,32 +28,58 @@ pub fn verilator(
     top: &str,
     vectors: &mut dyn Vectors,
 ) -> Result<Outcome, ToolError> {
-    let module = design.module(top)?;
-    let pins = Pins::of(module);
-    let folder = tempfile::Builder::new().prefix("attelier-verilator-").tempdir()?;
-    fs::write(folder.path().join("bench.cpp"), bench(module, &pins))?;
-    let sources = write_sources(design, folder.path())?;
-    let mut build = Command::new("verilator");
-    build.current_dir(folder.path()).args(["--cc", "--exe", "--build", "-Wall", "-O3", "-CFLAGS"]);
-    build.args(["-O1", "--prefix", "Vtop", "--Mdir", "build", "-o", "bench", "--top-module", top]);
-    run("verilator", build.args(sources).arg("bench.cpp"), |_| Ok(()))?;
-    let mut outcome = Outcome { compared: vec![0; pins.outputs().len()], ..Outcome::default() };
-    let mut execute = Command::new(folder.path().join("build/bench"));
-    let answer = run("verilator", &mut execute, |to| {
-        let mut frame = pins.frame();
-        frame.begin();
-        while vectors.next(&mut frame) {
-            put(to, &pins, &frame)?;
-            frame.begin();
-        }
-        outcome.beats = frame.beats();
-        Ok(())
-    })?;
-    for line in answer.lines() {
-        read_line(line, &pins, &mut outcome)
-            .ok_or_else(|| ToolError::Answer { program: "verilator", line: line.to_owned() })?;
+    Verilated::build(design, top)?.compare(vectors)
+}
+
+/// The program that Verilator makes of a design.
+pub struct Verilated {
+    folder: TempDir,
+    pins: Pins,
+}
+
+impl Verilated {
+    /// Builds it, which takes seconds.
+    ///
+    /// # Errors
+    /// As [`verilator`].
+    pub fn build(design: &Design, top: &str) -> Result<Self, ToolError> {
+        let module = design.module(top)?;
+        let pins = Pins::of(module);
+        let folder = tempfile::Builder::new().prefix("attelier-verilator-").tempdir()?;
+        fs::write(folder.path().join("bench.cpp"), bench(module, &pins))?;
+        let sources = write_sources(design, folder.path())?;
+        let mut build = Command::new("verilator");
+        build.current_dir(folder.path());
+        build.args(["--cc", "--exe", "--build", "-Wall", "-O3", "-CFLAGS", "-O1"]);
+        build.args(["--prefix", "Vtop", "--Mdir", "build", "-o", "bench", "--top-module", top]);
+        run("verilator", build.args(sources).arg("bench.cpp"), |_| Ok(()))?;
+        Ok(Self { folder, pins })
     }
-    Ok(outcome)
+
+    /// Compares it with `vectors`, from the reset on.
+    ///
+    /// # Errors
+    /// A program that does not start or says something else than it should.
+    pub fn compare(&self, vectors: &mut dyn Vectors) -> Result<Outcome, ToolError> {
+        let pins = &self.pins;
+        let mut outcome = Outcome { compared: vec![0; pins.outputs().len()], ..Outcome::default() };
+        let mut execute = Command::new(self.folder.path().join("build/bench"));
+        let answer = run("verilator", &mut execute, |to| {
+            let mut frame = pins.frame();
+            frame.begin();
+            while vectors.next(&mut frame) {
+                put(to, pins, &frame)?;
+                frame.begin();
+            }
+            outcome.beats = frame.beats();
+            Ok(())
+        })?;
+        for line in answer.lines() {
+            read_line(line, pins, &mut outcome)
+                .ok_or_else(|| ToolError::Answer { program: "verilator", line: line.to_owned() })?;
+        }
+        Ok(outcome)
+    }
 }
 
 /// What the installed Verilator calls itself.

@@ -29,6 +29,18 @@ pub fn quick_select<T: Copy + Ord>(
     overhead: u32,
     lfsr: &mut Lfsr,
 ) -> Threshold<T> {
+    quick_select_observed(values, k, parallelism, overhead, lfsr, |_, _| {})
+}
+
+/// As [`quick_select`]; every round is shown, its candidates and its pivot.
+pub fn quick_select_observed<T: Copy + Ord>(
+    values: &[T],
+    k: usize,
+    parallelism: usize,
+    overhead: u32,
+    lfsr: &mut Lfsr,
+    mut observe: impl FnMut(&[T], T),
+) -> Threshold<T> {
     assert!((1..=values.len()).contains(&k), "rank {k} of {} elements", values.len());
     let mut candidates = values.to_vec();
     let (mut left, mut right) = (Vec::new(), Vec::new());
@@ -37,6 +49,7 @@ pub fn quick_select<T: Copy + Ord>(
         rounds += 1;
         cycles += candidates.len().div_ceil(parallelism) as u64 + u64::from(overhead);
         let pivot = candidates[lfsr.position(candidates.len())];
+        observe(&candidates, pivot);
         left.clear();
         right.clear();
         for &value in &candidates {

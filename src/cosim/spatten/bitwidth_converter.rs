@@ -1,6 +1,7 @@
-//! Bitwidth converter: commands of random format and length, rows and gaps.
+//! Bitwidth converter: commands of random format and length, or the fetches of real requests; rows and
+//! gaps.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, iter};
 
 use attelier_hw::spatten::Spatten;
 use attelier_rtl::bits::Bits;
@@ -13,8 +14,8 @@ use attelier_sim::kernel::activity::EventLog;
 use attelier_sim::kernel::clock::Cycle;
 use attelier_sim::units::bitwidth_converter::{BitwidthConverter as Model, Conversion, Target};
 
-use super::operands::packed;
-use crate::cosim::{Pace, Plan, Random, Unit};
+use super::{operands::packed, requests::Requests};
+use crate::cosim::{Pace, Plan, Random, Source, Unit};
 
 struct BitwidthConverter(Spatten);
 
@@ -39,7 +40,26 @@ impl Unit for BitwidthConverter {
     }
 
     fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
-        Box::new(Driver::new(&self.0, pins, plan))
+        let (params, mut random) = (self.0.clone(), Random::new(plan.seed, 4));
+        let formats = formats(&params);
+        let commands = iter::repeat_with(move || Command::drawn(&params, &formats, &mut random));
+        Box::new(Driver::new(&self.0, pins, plan, Box::new(commands)))
+    }
+
+    fn real(
+        &self,
+        pins: &Pins,
+        plan: Plan,
+        requests: &Requests,
+    ) -> Result<Box<dyn Vectors>, String> {
+        let formats = formats(&self.0);
+        let fetches = requests.works.iter().flat_map(|work| &work.fetches);
+        let commands = fetches.map(|fetch| {
+            let format = fetch.format(&self.0, &formats)?;
+            Ok(Command { format, vectors: fetch.vectors.clone(), left: 0 })
+        });
+        let commands = commands.collect::<Result<Vec<_>, String>>()?;
+        Ok(Box::new(Driver::new(&self.0, pins, plan, Box::new(commands.into_iter()))))
     }
 
     fn mutations(&self) -> Vec<Mutation<'static>> {
@@ -62,6 +82,21 @@ struct Command {
     vectors: Vec<Vec<u8>>,
     /// Vectors that have left.
     left: usize,
+}
+
+impl Command {
+    fn drawn(params: &Spatten, formats: &[Format], random: &mut Random) -> Self {
+        let number = random.below(formats.len() as u64) as usize;
+        let format = formats[number];
+        let vector_bytes = format.vector_units(params) * params.memory.transaction_bytes;
+        let count = match format.vectors {
+            1 => 1,
+            vectors => 1 + random.below(u64::from(5 * vectors)),
+        };
+        let mut byte = || random.bits(8) as u8;
+        let vectors = (0..count).map(|_| (0..vector_bytes).map(|_| byte()).collect()).collect();
+        Self { format: number, vectors, left: 0 }
+    }
 }
 
 /// One row on its way.
@@ -90,12 +125,13 @@ struct Driver {
     now: Cycle,
     model: Model,
     log: EventLog,
+    source: Source<Command>,
     commands: VecDeque<Command>,
     rows: VecDeque<Row>,
 }
 
 impl Driver {
-    fn new(params: &Spatten, pins: &Pins, plan: Plan) -> Self {
+    fn new(params: &Spatten, pins: &Pins, plan: Plan, source: Source<Command>) -> Self {
         let (keys, lines) =
             (params.qk_array.keys_per_line, params.bitwidth_converter.lines_per_cycle);
         Self {
@@ -119,37 +155,29 @@ impl Driver {
             now: Cycle(0),
             model: Model::new(&params.bitwidth_converter),
             log: EventLog::default(),
+            source,
             commands: VecDeque::new(),
             rows: VecDeque::new(),
         }
     }
 
-    /// One more command, announced to the model and cut into rows.
-    fn add_command(&mut self) {
+    /// Announces a command to the model and cuts it into rows.
+    fn add_command(&mut self, command: Command) {
         let params = &self.params;
-        let number = self.random.below(self.formats.len() as u64) as usize;
-        let format = self.formats[number];
+        let format = self.formats[command.format];
+        let bytes: Vec<u8> = command.vectors.concat();
         let vector_bytes = format.vector_units(params) * params.memory.transaction_bytes;
-        let count = match format.vectors {
-            1 => 1,
-            vectors => 1 + self.random.below(u64::from(5 * vectors)),
-        };
-        let mut byte = || self.random.bits(8) as u8;
-        let vectors: Vec<Vec<u8>> =
-            (0..count).map(|_| (0..vector_bytes).map(|_| byte()).collect()).collect();
-        let group_bytes = u64::from(vector_bytes * format.vectors);
         self.model.expect(Conversion {
             job: 0,
             what: "",
             start: self.now,
             target: Target::Query,
-            group_bytes,
+            group_bytes: u64::from(vector_bytes * format.vectors),
             lines_per_group: format.heads,
             groups_per_cycle: 0,
-            expected: count * u64::from(vector_bytes),
+            expected: bytes.len() as u64,
             buffered: 0,
         });
-        let bytes: Vec<u8> = vectors.concat();
         let units: Vec<Vec<u8>> =
             bytes.chunks(params.memory.transaction_bytes as usize).map(<[u8]>::to_vec).collect();
         let rows = units.chunks(params.qkv_fetcher.lanes as usize);
@@ -157,9 +185,9 @@ impl Driver {
         self.rows.extend(rows.enumerate().map(|(at, units)| Row {
             units: units.to_vec(),
             last: at + 1 == all,
-            format: number,
+            format: command.format,
         }));
-        self.commands.push_back(Command { format: number, vectors, left: 0 });
+        self.commands.push_back(command);
     }
 
     fn drive_row(&mut self, frame: &mut Frame, gives: bool) {
@@ -224,8 +252,13 @@ impl Vectors for Driver {
         if frame.beats() >= self.plan.beats {
             return false;
         }
-        if self.rows.len() < 2 {
-            self.add_command();
+        while self.rows.len() < 2
+            && let Some(command) = self.source.next()
+        {
+            self.add_command(command);
+        }
+        if self.commands.is_empty() {
+            return false;
         }
         let gives = self.gives.willing();
         self.drive_row(frame, gives);

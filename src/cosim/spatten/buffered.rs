@@ -1,14 +1,21 @@
 //! What the drivers of the top-k engines share: elements worth selecting from, and their buffer.
 
 use attelier_rtl::witness::{Frame, Pin, Pins};
+use attelier_sim::units::{lfsr::Lfsr, quick_select::quick_select_observed};
 
-use crate::cosim::Random;
+use super::requests::Selection;
+use crate::cosim::{Random, Source};
 
 /// State of the pivot generators after the reset.
 pub const SEED: u16 = 0x5eed;
 
+/// Selections drawn one after the other.
+pub fn drawn(mut random: Random, most: u32, width: u32) -> Source<Selection> {
+    Box::new(std::iter::repeat_with(move || elements(&mut random, most, width)))
+}
+
 /// Random elements of a pass and the number to keep: uniform, few distinct, sorted, all equal.
-pub fn elements(random: &mut Random, most: u32, width: u32) -> (Vec<u64>, usize) {
+pub fn elements(random: &mut Random, most: u32, width: u32) -> Selection {
     let most = match random.below(4) {
         0 => most.min(20),
         1 => most.min(100),
@@ -34,6 +41,26 @@ pub fn elements(random: &mut Random, most: u32, width: u32) -> (Vec<u64>, usize)
         _ => 1 + random.below(count),
     };
     (elements, keep as usize)
+}
+
+/// One round of a selection: its candidates and its pivot.
+pub struct Round {
+    /// What is compared.
+    pub candidates: Vec<u64>,
+    /// With what.
+    pub pivot: u64,
+}
+
+/// All rounds of some selections by an engine of `lanes` lanes, one after the other.
+pub fn rounds(selections: &[Selection], lanes: usize) -> Vec<Round> {
+    let (mut rounds, mut lfsr) = (Vec::new(), Lfsr::new(SEED));
+    for (values, keep) in selections {
+        // Nothing here depends on the overhead of a round.
+        quick_select_observed(values, *keep, lanes, 0, &mut lfsr, |candidates, pivot| {
+            rounds.push(Round { candidates: candidates.to_vec(), pivot });
+        });
+    }
+    rounds
 }
 
 /// The write port of a row buffer.

@@ -1,6 +1,7 @@
-//! Lines of the key and value buffers: slots are opened, filled and released at random.
+//! Lines of the key and value buffers: slots are opened, filled and released at random, or with the lines
+//! of real requests.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use attelier_hw::spatten::Spatten;
 use attelier_rtl::{
@@ -10,8 +11,12 @@ use attelier_rtl::{
     units::{self, spatten::Sizes},
     witness::{Frame, Pin, Pins, Vectors},
 };
-use attelier_sim::units::line_sram::{LineSram as Model, Plane};
+use attelier_sim::units::{
+    line_sram::{LineSram as Model, Plane},
+    qkv_fetcher::StreamKind,
+};
 
+use super::requests::Requests;
 use crate::cosim::{Pace, Plan, Random, Unit};
 
 struct LineSlots {
@@ -61,7 +66,27 @@ impl Unit for LineSlots {
     }
 
     fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
-        Box::new(Driver::new(self, pins, plan))
+        Box::new(Driver::new(self, pins, plan, None))
+    }
+
+    fn real(
+        &self,
+        pins: &Pins,
+        plan: Plan,
+        requests: &Requests,
+    ) -> Result<Box<dyn Vectors>, String> {
+        let (stream, per_line) = match self.has_lower {
+            true => (StreamKind::Key, self.params.qk_array.keys_per_line),
+            false => (StreamKind::Value, self.params.pv_array.values_per_line),
+        };
+        let wanted = requests.works.iter().map(|work| {
+            let fetch = |kind| work.fetches.iter().find(|fetch| fetch.kind == kind);
+            let vectors = fetch(stream).map_or(0, |fetch| fetch.vectors.len() as u32);
+            let lines = if self.has_lower { work.key_lines } else { work.value_lines };
+            let lower = self.has_lower && fetch(StreamKind::KeyLsb).is_some();
+            Wanted { lines, groups: vectors.div_ceil(per_line), lower }
+        });
+        Ok(Box::new(Driver::new(self, pins, plan, Some(wanted.collect()))))
     }
 
     fn mutations(&self) -> Vec<Mutation<'static>> {
@@ -84,13 +109,31 @@ impl LineSlots {
     }
 }
 
+/// A slot that is to be opened.
+#[derive(Clone, Copy)]
+struct Wanted {
+    lines: u32,
+    groups: u32,
+    /// Whether a lower plane must come before the slot is released.
+    lower: bool,
+}
+
 /// A slot that is in use.
 struct Held {
     number: u64,
     first_line: u64,
     /// Announced groups that have not come, of either plane.
     to_come: [u32; 2],
+    /// Whether a lower plane must still be announced.
+    lower: bool,
     released: bool,
+}
+
+impl Held {
+    /// Whether something must still come.
+    fn is_needed(&self) -> bool {
+        self.lower || self.to_come != [0, 0]
+    }
 }
 
 struct Ports {
@@ -123,13 +166,17 @@ struct Driver {
     slots: u64,
     most_groups: u32,
     model: Model,
+    /// Slots of real requests that are yet to be opened.
+    wanted: Option<VecDeque<Wanted>>,
     held: Vec<Held>,
+    /// The slot that is opened in this cycle.
+    opened: Option<u64>,
     next: u64,
     next_line: u64,
 }
 
 impl Driver {
-    fn new(unit: &LineSlots, pins: &Pins, plan: Plan) -> Self {
+    fn new(unit: &LineSlots, pins: &Pins, plan: Plan, wanted: Option<VecDeque<Wanted>>) -> Self {
         let (input, output) = (|name: &str| pins.input(name), |name: &str| pins.output(name));
         let releases = if unit.has_lower { 2 } else { 1 };
         Self {
@@ -166,29 +213,43 @@ impl Driver {
             slots: unit.slots().into(),
             most_groups: unit.params.bitwidth_converter.lines_per_cycle,
             model: Model::new(unit.lines),
+            wanted,
             held: Vec::new(),
+            opened: None,
             next: 0,
             next_line: 0,
         }
     }
 
-    fn open(&mut self, frame: &mut Frame) {
+    fn drawn(&mut self) -> Wanted {
         let most = if self.random.chance(1, 4) { self.lines / 2 } else { self.lines / 8 };
         let pairs = 1 + self.random.below(u64::from(most / 2).max(1)) as u32;
-        let (lines, groups) = (2 * pairs, 2 * pairs - self.random.below(2) as u32);
+        let groups = 2 * pairs - self.random.below(2) as u32;
+        Wanted { lines: 2 * pairs, groups, lower: false }
+    }
+
+    fn open(&mut self, frame: &mut Frame) {
+        let real = self.wanted.as_ref().map(|wanted| wanted.front().copied());
+        let wanted = real.unwrap_or_else(|| Some(self.drawn()));
+        // Whether there is room is shown in any case.
+        let Wanted { lines, groups, lower } = wanted.unwrap_or_else(|| self.drawn());
         let has_slot = self.next - self.model.first_slot() < self.slots;
         let fits = has_slot && self.model.can_allocate(lines);
-        let opens = fits && self.opens.willing();
+        let opens = wanted.is_some() && fits && self.opens.willing();
         frame.drive(self.ports.open, opens.into());
         frame.drive(self.ports.open_lines, lines.into());
         frame.drive(self.ports.open_groups, groups.into());
         frame.expect(self.ports.fit, fits.into());
         frame.expect(self.ports.next_slot, self.next % self.slots);
+        self.opened = None;
         if opens {
+            self.wanted.as_mut().map(VecDeque::pop_front);
             let number = self.model.allocate(lines);
             self.model.expect(number, groups);
             let first_line = self.next_line;
-            self.held.push(Held { number, first_line, to_come: [groups, 0], released: false });
+            self.opened = Some(number);
+            let to_come = [groups, 0];
+            self.held.push(Held { number, first_line, to_come, lower, released: false });
             self.next += 1;
             self.next_line += u64::from(lines);
             frame.count_beat();
@@ -198,7 +259,11 @@ impl Driver {
     /// A lower plane is announced once the upper one is there.
     fn announce(&mut self, frame: &mut Frame) {
         let Some([valid, slot, groups]) = self.ports.announce else { return };
+        let is_real = self.wanted.is_some();
         let may = |held: &Held, model: &Model| {
+            if is_real && !held.lower {
+                return false;
+            }
             let filled = model.filled(held.number, Plane::LsbFirst);
             held.to_come == [0, 0] && !held.released && filled == 0
         };
@@ -209,6 +274,7 @@ impl Driver {
         frame.drive(groups, self.random.bits(16));
         if let Some(held) = announced {
             let count = self.model.filled(held.number, Plane::Msb);
+            held.lower = false;
             held.to_come[1] = count;
             self.model.expect(held.number, count);
             frame.drive(slot, held.number % self.slots);
@@ -218,7 +284,9 @@ impl Driver {
 
     fn fill(&mut self, frame: &mut Frame) {
         let waiting: Vec<usize> = (0..self.held.len())
-            .filter(|at| self.held[*at].to_come != [0, 0] && self.held[*at].number + 1 < self.next)
+            .filter(|at| {
+                self.held[*at].to_come != [0, 0] && Some(self.held[*at].number) != self.opened
+            })
             .collect();
         let fills = self.fills.willing() && !waiting.is_empty();
         frame.drive(self.ports.fill, fills.into());
@@ -245,10 +313,12 @@ impl Driver {
     fn release(&mut self, frame: &mut Frame) {
         for at in 0..self.ports.give_back.len() {
             let [valid, slot] = self.ports.give_back[at];
-            let open: Vec<usize> =
-                (0..self.held.len()).filter(|at| !self.held[*at].released).collect();
-            // The newest ones stay, so that fills have a target.
-            let choices = open.len().saturating_sub(2) as u64;
+            let is_real = self.wanted.is_some();
+            let may = |held: &Held| !(held.released || is_real && held.is_needed());
+            let open: Vec<usize> = (0..self.held.len()).filter(|at| may(&self.held[*at])).collect();
+            // Of drawn ones the newest stay, so that fills have a target.
+            let stay = if is_real { 0 } else { 2 };
+            let choices = open.len().saturating_sub(stay) as u64;
             let releases = choices > 0 && self.releases.willing() && self.random.chance(1, 6);
             frame.drive(valid, releases.into());
             frame.drive(slot, self.random.bits(16));
@@ -266,7 +336,7 @@ impl Driver {
             return;
         }
         let held = &self.held[self.random.below(self.held.len() as u64) as usize];
-        if held.number + 1 == self.next {
+        if Some(held.number) == self.opened {
             return;
         }
         frame.drive(self.ports.look_slot, held.number % self.slots);
@@ -286,6 +356,9 @@ impl Vectors for Driver {
         }
         let first = self.model.first_slot();
         self.held.retain(|held| held.number >= first);
+        if self.held.is_empty() && self.wanted.as_ref().is_some_and(VecDeque::is_empty) {
+            return false;
+        }
         self.open(frame);
         self.look(frame);
         self.announce(frame);

@@ -8,12 +8,14 @@ mod lfsr;
 mod line_slots;
 mod line_sram;
 mod operands;
+mod other_engines;
 mod pv_array;
 mod qk_array;
 mod qkv_fetcher;
 mod quant_decision;
 mod quick_select;
 mod recorder;
+pub mod requests;
 mod softmax;
 pub mod top;
 mod topk_step;
@@ -47,8 +49,8 @@ pub fn units(params: &Spatten) -> Vec<Box<dyn Unit>> {
         zero_eliminator::unit(params),
         topk_step::unit(params),
         quick_select::unit(params),
-        quick_select::radix(params),
-        quick_select::bitonic(params),
+        other_engines::radix(params),
+        other_engines::bitonic(params),
         topk_value::unit(params),
         topk_token::unit(params),
         bitwidth_converter::unit(params),

@@ -27,6 +27,19 @@ pub fn words(random: &mut Random, count: u32, bits: u32) -> Vec<i32> {
     }
 }
 
+/// Vectors that are read from a buffer in one cycle.
+pub type Line = Vec<Vec<i32>>;
+
+/// Vectors of `dim` words as lines of `width`, zeros where there is none.
+pub fn lines(vectors: &[Vec<i32>], width: u32, dim: u32) -> Vec<Line> {
+    let line = |vectors: &[Vec<i32>]| {
+        let mut line = vectors.to_vec();
+        line.resize(width as usize, vec![0; dim as usize]);
+        line
+    };
+    vectors.chunks(width as usize).map(line).collect()
+}
+
 /// Words side by side, the first one lowest.
 pub fn packed(words: &[i32], bits: u32) -> Bits {
     let mut value = Bits::zero(words.len() as u32 * bits);

@@ -1,6 +1,7 @@
-//! PxV array: rows of probabilities meet lines of values; a pass gives one output.
+//! PxV array: rows of probabilities meet lines of values, drawn or of real requests; a pass gives one
+//! output.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, iter};
 
 use attelier_hw::spatten::Spatten;
 use attelier_rtl::mutate::{Change, Mutation};
@@ -13,10 +14,13 @@ use attelier_sim::kernel::fifo::Fifo;
 use attelier_sim::kernel::stream::Stream;
 use attelier_sim::units::Pass;
 use attelier_sim::units::line_sram::LineSram;
-use attelier_sim::units::pv_array::{PvArray as Model, Source};
+use attelier_sim::units::pv_array::{PvArray as Model, Source as Lines};
 
-use super::operands::{packed, words};
-use crate::cosim::{Pace, Plan, Random, Unit};
+use super::{
+    operands::{Line, lines, packed, words},
+    requests::{Pass as Real, Requests, Work},
+};
+use crate::cosim::{Pace, Plan, Random, Source, Unit};
 
 struct PvArray(Spatten);
 
@@ -41,7 +45,20 @@ impl Unit for PvArray {
     }
 
     fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
-        Box::new(Driver::new(&self.0, pins, plan))
+        let (params, mut random) = (self.0.clone(), Random::new(plan.seed, 4));
+        let passes = iter::repeat_with(move || drawn(&params, &mut random));
+        Box::new(Driver::new(&self.0, pins, plan, Box::new(passes)))
+    }
+
+    fn real(
+        &self,
+        pins: &Pins,
+        plan: Plan,
+        requests: &Requests,
+    ) -> Result<Box<dyn Vectors>, String> {
+        let passes = requests.accepted().map(|(work, pass)| rows(&self.0, work, pass));
+        let passes: Vec<Vec<Row>> = passes.collect();
+        Ok(Box::new(Driver::new(&self.0, pins, plan, Box::new(passes.into_iter()))))
     }
 
     fn mutations(&self) -> Vec<Mutation<'static>> {
@@ -56,6 +73,61 @@ impl Unit for PvArray {
             of("pv_weighted_sum", "product_0", Change::Delayed),
         ]
     }
+}
+
+/// Probabilities and the values that they belong to.
+#[derive(Clone)]
+struct Row {
+    probabilities: Vec<u16>,
+    values: Line,
+}
+
+fn line(params: &Spatten, random: &mut Random) -> Line {
+    let Spatten { pv_array, head_dim, datapath_bits, .. } = params;
+    (0..pv_array.values_per_line).map(|_| words(random, *head_dim, *datapath_bits)).collect()
+}
+
+/// Probabilities: random, all at the largest, or zero.
+fn probabilities(params: &Spatten, random: &mut Random, kind: u64) -> Vec<u16> {
+    let Spatten { pv_array, datapath_bits, .. } = params;
+    let one = |random: &mut Random| match kind {
+        0 => (1 << datapath_bits) - 1,
+        1 => 0,
+        _ => random.bits(*datapath_bits),
+    };
+    (0..pv_array.values_per_line).map(|_| one(random) as u16).collect()
+}
+
+/// A pass of random length.
+fn drawn(params: &Spatten, random: &mut Random) -> Vec<Row> {
+    let longest = params.softmax.fifo_depth;
+    let most = if random.chance(1, 16) { longest } else { longest.min(12) };
+    let (count, kind) = (1 + random.below(most.into()), random.below(5));
+    let row = |_| Row {
+        probabilities: probabilities(params, random, kind),
+        values: line(params, random),
+    };
+    (0..count).map(row).collect()
+}
+
+/// The rows of a pass of a request: those in place that hold a value that is used, or the survivors of
+/// a selection, packed.
+fn rows(params: &Spatten, work: &Work, pass: &Real) -> Vec<Row> {
+    let width = params.pv_array.values_per_line;
+    let packed = pass.selects && !work.in_place();
+    let (codes, values): (Vec<u16>, Vec<Vec<i32>>) = (0..)
+        .zip(pass.probabilities.iter().zip(&work.values))
+        .map(|(at, (code, value))| (pass.kept.binary_search(&at).is_ok(), *code, value.clone()))
+        .filter(|(is_kept, ..)| *is_kept || !packed)
+        .map(|(is_kept, code, value)| (if is_kept { code } else { 0 }, value))
+        .unzip();
+    let lines = lines(&values, width, params.head_dim);
+    let row = |at: u32| {
+        let mut probabilities = codes.chunks(width as usize).nth(at as usize)?.to_vec();
+        probabilities.resize(width as usize, 0);
+        Some(Row { probabilities, values: lines.get(at as usize)?.clone() })
+    };
+    work.value_lines_read(pass, width).into_iter().filter_map(row).collect()
 }
 
 struct Driver {
@@ -83,20 +155,20 @@ struct Driver {
     finished: Fifo<Pass>,
     log: EventLog,
     passes: u32,
-    /// Row of the pass that is given next, of how many, and of which kind.
-    row: u32,
+    source: Source<Vec<Row>>,
+    /// Rows of the pass that is given, and how many it has in all.
+    giving: VecDeque<Row>,
     count: u32,
-    kind: u64,
-    /// Probabilities in the queue, and whether they are the last of a pass.
-    queue: VecDeque<(Vec<u16>, bool)>,
+    /// Rows in the queue, and whether they are the last of a pass.
+    queue: VecDeque<(Row, bool)>,
     /// Values that were read in the last cycle.
-    line: Option<Vec<Vec<i32>>>,
+    line: Option<Line>,
     sums: Vec<i64>,
     expected: VecDeque<Vec<i32>>,
 }
 
 impl Driver {
-    fn new(params: &Spatten, pins: &Pins, plan: Plan) -> Self {
+    fn new(params: &Spatten, pins: &Pins, plan: Plan, source: Source<Vec<Row>>) -> Self {
         let lanes = params.pv_array.values_per_line;
         let mut values = LineSram::new(params.value_sram.lines);
         let slot = values.allocate(1);
@@ -125,9 +197,9 @@ impl Driver {
             finished: Fifo::unbounded(),
             log: EventLog::default(),
             passes: 0,
-            row: 0,
-            count: 1,
-            kind: 2,
+            source,
+            giving: VecDeque::new(),
+            count: 0,
             queue: VecDeque::new(),
             line: None,
             sums: vec![0; params.head_dim as usize],
@@ -135,32 +207,13 @@ impl Driver {
         }
     }
 
-    fn vectors_of_line(&mut self) -> Vec<Vec<i32>> {
-        let Spatten { pv_array, head_dim, datapath_bits, .. } = &self.params;
-        (0..pv_array.values_per_line)
-            .map(|_| words(&mut self.random, *head_dim, *datapath_bits))
-            .collect()
-    }
-
-    /// Probabilities: random, all at the largest, or zero.
-    fn probabilities(&mut self) -> Vec<u16> {
-        let Spatten { pv_array, datapath_bits, .. } = &self.params;
-        let one = |random: &mut Random| match self.kind {
-            0 => (1 << datapath_bits) - 1,
-            1 => 0,
-            _ => random.bits(*datapath_bits),
-        };
-        (0..pv_array.values_per_line).map(|_| one(&mut self.random) as u16).collect()
-    }
-
     /// A line was read: its products join the sums.
     fn read(&mut self) {
-        let line = self.vectors_of_line();
-        let Some((probabilities, last)) = self.queue.pop_front() else { return };
-        for (probability, value) in probabilities.iter().zip(&line) {
+        let Some((Row { probabilities, values }, last)) = self.queue.pop_front() else { return };
+        for (probability, value) in probabilities.iter().zip(&values) {
             accumulate(&mut self.sums, *probability, value);
         }
-        self.line = Some(line);
+        self.line = Some(values);
         if last {
             let bits = self.params.datapath_bits;
             self.expected.push_back(self.sums.iter().map(|sum| round(*sum, bits)).collect());
@@ -169,37 +222,46 @@ impl Driver {
     }
 
     /// A row was given.
-    fn advance(&mut self, probabilities: Vec<u16>) {
+    fn advance(&mut self) {
+        let Some(row) = self.giving.pop_front() else { return };
         let pass = Pass { job: self.passes, head: 0, attempt: 0, query: 0 };
-        self.rows.push_beat(pass, self.row, self.count);
-        self.row += 1;
-        self.queue.push_back((probabilities, self.row == self.count));
-        if self.row == self.count {
-            let longest = self.params.softmax.fifo_depth;
-            let most = if self.random.chance(1, 16) { longest } else { longest.min(12) };
-            (self.row, self.passes) = (0, self.passes + 1);
-            self.count = 1 + self.random.below(most.into()) as u32;
-            self.kind = self.random.below(5);
+        let left = self.giving.len() as u32;
+        self.rows.push_beat(pass, self.count - left - 1, self.count);
+        self.queue.push_back((row, left == 0));
+        self.passes += u32::from(left == 0);
+    }
+
+    /// Whether there is a row to give.
+    fn has_row(&mut self) -> bool {
+        if self.giving.is_empty()
+            && let Some(rows) = self.source.next()
+        {
+            self.count = rows.len() as u32;
+            self.giving = rows.into();
         }
+        !self.giving.is_empty()
     }
 }
 
 impl Vectors for Driver {
     fn next(&mut self, frame: &mut Frame) -> bool {
-        if frame.beats() >= self.plan.beats {
+        let is_through = !self.has_row() && self.queue.is_empty() && self.expected.is_empty();
+        if frame.beats() >= self.plan.beats || is_through {
             return false;
         }
         self.rows.begin();
-        let line = self.line.take().unwrap_or_else(|| self.vectors_of_line());
+        let Self { line: read, params, random, .. } = self;
+        let line = read.take().unwrap_or_else(|| line(params, random));
         for (pin, value) in self.line_values.iter().zip(&line) {
             frame.drive_bits(*pin, &packed(value, self.params.datapath_bits));
         }
-        let gives = self.gives.willing();
-        let probabilities = self.probabilities();
+        let gives = self.gives.willing() && !self.giving.is_empty();
         frame.drive(self.input_valid, u64::from(gives));
-        frame.drive(self.input_last, u64::from(self.row + 1 == self.count));
-        for (pin, probability) in self.input_data.iter().zip(&probabilities) {
-            frame.drive(*pin, (*probability).into());
+        frame.drive(self.input_last, u64::from(self.giving.len() == 1));
+        let noise = || probabilities(&self.params, &mut self.random, 2);
+        let given = self.giving.front().map_or_else(noise, |row| row.probabilities.clone());
+        for (pin, probability) in self.input_data.iter().zip(given) {
+            frame.drive(*pin, probability.into());
         }
         let has_line = self.lines_come.willing();
         frame.drive(self.line_valid, u64::from(has_line));
@@ -208,7 +270,7 @@ impl Vectors for Driver {
         let room = self.rows.can_push();
         let visible = self.rows.level() > 0;
         let slot = self.slot;
-        let source = |_| has_line.then_some(Source { slot, all_rows: Some(0) });
+        let source = |_| has_line.then_some(Lines { slot, all_rows: Some(0) });
         let Self { rows, values, finished, log, .. } = self;
         self.model.tick(self.now, rows, (values, true), source, finished, log);
         let reads = self.rows.popped();
@@ -230,7 +292,7 @@ impl Vectors for Driver {
             self.read();
         }
         if gives && room {
-            self.advance(probabilities);
+            self.advance();
         }
         self.rows.commit();
         self.finished.commit();

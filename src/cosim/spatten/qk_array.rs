@@ -1,6 +1,10 @@
-//! QxK array: orders, lines and queries come at random, rows leave at random.
+//! QxK array: orders, lines and queries come at random times, rows leave at random times; what is
+//! computed is drawn, or the passes of real requests.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    iter::{self, Peekable},
+};
 
 use attelier_hw::spatten::Spatten;
 use attelier_rtl::mutate::{Change, Mutation};
@@ -15,8 +19,11 @@ use attelier_sim::units::Pass;
 use attelier_sim::units::line_sram::{LineSram, Plane};
 use attelier_sim::units::qk_array::{QkArray as Model, QkOrder};
 
-use super::operands::{Row, RowPins, lanes, packed, words};
-use crate::cosim::{Pace, Plan, Random, Unit};
+use super::{
+    operands::{Line, Row, RowPins, lanes, lines, packed, words},
+    requests::{Pass as Real, Requests},
+};
+use crate::cosim::{Pace, Plan, Random, Source, Unit};
 
 struct QkArray(Spatten);
 
@@ -41,7 +48,28 @@ impl Unit for QkArray {
     }
 
     fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
-        Box::new(Driver::new(&self.0, pins, plan))
+        let (params, mut random) = (self.0.clone(), Random::new(plan.seed, 6));
+        let queries = iter::repeat_with(move || Query::drawn(&params, &mut random));
+        Box::new(Driver::new(&self.0, pins, plan, Box::new(queries)))
+    }
+
+    fn real(
+        &self,
+        pins: &Pins,
+        plan: Plan,
+        requests: &Requests,
+    ) -> Result<Box<dyn Vectors>, String> {
+        let width = self.0.qk_array.keys_per_line;
+        let query = |pass: &Real| {
+            let keys = pass.scores.len() as u32;
+            let rows = keys.div_ceil(width);
+            let mut lines = lines(&pass.keys, width, self.0.head_dim);
+            lines.truncate(rows as usize);
+            let last_keep = lanes(keys - (rows - 1) * width);
+            Query { query: pass.query.clone(), lines, last_keep }
+        };
+        let queries: Vec<Query> = requests.passes().map(query).collect();
+        Ok(Box::new(Driver::new(&self.0, pins, plan, Box::new(queries.into_iter()))))
     }
 
     fn mutations(&self) -> Vec<Mutation<'static>> {
@@ -58,12 +86,36 @@ impl Unit for QkArray {
     }
 }
 
+/// What one order computes on.
+#[derive(Clone)]
+struct Query {
+    query: Vec<i32>,
+    lines: Vec<Line>,
+    /// Lanes of the last line that hold a key.
+    last_keep: u64,
+}
+
+impl Query {
+    fn drawn(params: &Spatten, random: &mut Random) -> Self {
+        let Spatten { qk_array, key_sram, head_dim, datapath_bits, .. } = params;
+        let rows = 1 + random.below(u64::from(key_sram.lines.min(9)));
+        let keys = 1 + random.below(qk_array.keys_per_line.into()) as u32;
+        let query = words(random, *head_dim, *datapath_bits);
+        let lines = (0..rows).map(|_| line(params, random)).collect();
+        Self { query, lines, last_keep: lanes(keys) }
+    }
+}
+
+fn line(params: &Spatten, random: &mut Random) -> Line {
+    let Spatten { qk_array, head_dim, datapath_bits, .. } = params;
+    (0..qk_array.keys_per_line).map(|_| words(random, *head_dim, *datapath_bits)).collect()
+}
+
 /// An order with what it computes on.
 #[derive(Clone)]
 struct Work {
     order: QkOrder,
-    query: Vec<i32>,
-    last_keep: u64,
+    on: Query,
 }
 
 struct Ports {
@@ -95,6 +147,8 @@ struct Driver {
     buffer: LineSram,
     scores: Stream<Pass>,
     log: EventLog,
+    /// What is computed next.
+    source: Peekable<Source<Query>>,
     /// Query vectors that have arrived, and those that were ordered.
     queries: u64,
     tickets: u64,
@@ -104,12 +158,12 @@ struct Driver {
     /// Slots that wait for lines, and for how many.
     filling: VecDeque<(u64, u32)>,
     /// Keys that were read in the last cycle.
-    line: Option<Vec<Vec<i32>>>,
+    line: Option<Line>,
     expected: VecDeque<Row>,
 }
 
 impl Driver {
-    fn new(params: &Spatten, pins: &Pins, plan: Plan) -> Self {
+    fn new(params: &Spatten, pins: &Pins, plan: Plan, source: Source<Query>) -> Self {
         let keys = params.qk_array.keys_per_line;
         Self {
             params: params.clone(),
@@ -138,6 +192,7 @@ impl Driver {
             buffer: LineSram::new(params.key_sram.lines),
             scores: Stream::new(params.qk_array.latency_cycles + 2),
             log: EventLog::default(),
+            source: source.peekable(),
             queries: 0,
             tickets: 0,
             waiting: VecDeque::new(),
@@ -149,16 +204,10 @@ impl Driver {
         }
     }
 
-    fn vectors_of_line(&mut self) -> Vec<Vec<i32>> {
-        let Spatten { qk_array, head_dim, datapath_bits, .. } = &self.params;
-        (0..qk_array.keys_per_line)
-            .map(|_| words(&mut self.random, *head_dim, *datapath_bits))
-            .collect()
-    }
-
     /// The line that was read in the last cycle; noise if none was.
     fn drive_line(&mut self, frame: &mut Frame) {
-        let line = self.line.take().unwrap_or_else(|| self.vectors_of_line());
+        let Self { line: read, params, random, .. } = self;
+        let line = read.take().unwrap_or_else(|| line(params, random));
         for (pin, key) in self.ports.keys.iter().zip(&line) {
             frame.drive_bits(*pin, &packed(key, self.params.datapath_bits));
         }
@@ -169,7 +218,7 @@ impl Driver {
         let (ports, random) = (&self.ports, &mut self.random);
         let [rows, keep] = offered.map_or_else(
             || [random.bits(32), random.bits(32)],
-            |work| [u64::from(work.order.rows), work.last_keep],
+            |work| [u64::from(work.order.rows), work.on.last_keep],
         );
         frame.drive(ports.order_valid, u64::from(offered.is_some()));
         frame.drive(ports.order_rows, rows);
@@ -185,7 +234,7 @@ impl Driver {
         frame.drive(ports.query_valid, u64::from(valid));
         let bits = self.params.datapath_bits;
         let query = match known {
-            Some(work) => packed(&work.query, bits),
+            Some(work) => packed(&work.on.query, bits),
             None => packed(&words(random, self.params.head_dim, bits), bits),
         };
         frame.drive_bits(ports.query, &query);
@@ -193,26 +242,36 @@ impl Driver {
 
     /// A line was read: what its scores will be.
     fn read(&mut self) {
-        let Some(work) = self.current.clone() else { return };
-        let line = self.vectors_of_line();
+        let Some(Work { order, on }) = &self.current else { return };
+        let (rows, slot) = (order.rows, order.slot);
+        let line = on.lines[self.row as usize].clone();
         self.row += 1;
-        let last = self.row == work.order.rows;
-        let keep = if last { work.last_keep } else { lanes(self.params.qk_array.keys_per_line) };
-        let data = line.iter().map(|key| score(&work.query, key)).collect();
+        let last = self.row == rows;
+        let keep = if last { on.last_keep } else { lanes(self.params.qk_array.keys_per_line) };
+        let data = line.iter().map(|key| score(&on.query, key)).collect();
         self.expected.push_back(Row { data, keep, last });
         self.line = Some(line);
         if last {
-            self.buffer.release(work.order.slot);
+            self.buffer.release(slot);
             self.current = None;
             self.row = 0;
         }
     }
 
+    /// Whether all there is has been computed.
+    fn is_through(&mut self) -> bool {
+        let nothing_waits = self.waiting.is_empty() && self.current.is_none();
+        nothing_waits && self.expected.is_empty() && self.source.peek().is_none()
+    }
+
     /// New orders, lines and queries.
     fn supply(&mut self) {
-        let Spatten { qk_array, key_sram, head_dim, datapath_bits, .. } = &self.params;
-        let rows = 1 + self.random.below(u64::from(key_sram.lines.min(9))) as u32;
-        if self.asks.willing() && self.orders.can_push() && self.buffer.can_allocate(rows) {
+        let rows = self.source.peek().map(|query| query.lines.len() as u32);
+        if self.asks.willing()
+            && self.orders.can_push()
+            && let Some(rows) = rows.filter(|rows| self.buffer.can_allocate(*rows))
+            && let Some(on) = self.source.next()
+        {
             let slot = self.buffer.allocate(rows);
             self.buffer.expect(slot, rows);
             self.filling.push_back((slot, rows));
@@ -221,9 +280,7 @@ impl Driver {
             let query_ticket = self.tickets;
             let order = QkOrder { pass, slot, needs_lsb: false, rows, query_ticket };
             self.orders.push(order);
-            let query = words(&mut self.random, *head_dim, *datapath_bits);
-            let keys = 1 + self.random.below(qk_array.keys_per_line.into()) as u32;
-            self.waiting.push_back(Work { order, query, last_keep: lanes(keys) });
+            self.waiting.push_back(Work { order, on });
         }
         if let (true, Some((slot, missing))) = (self.fills.willing(), self.filling.front_mut()) {
             let groups = (1 + self.random.below(2) as u32).min(*missing);
@@ -239,7 +296,7 @@ impl Driver {
 
 impl Vectors for Driver {
     fn next(&mut self, frame: &mut Frame) -> bool {
-        if frame.beats() >= self.plan.beats {
+        if frame.beats() >= self.plan.beats || self.is_through() {
             return false;
         }
         self.scores.begin();

@@ -1,6 +1,10 @@
-//! Fetcher with converter: commands of all streams at random, an ideal memory on the other side.
+//! Fetcher with converter: commands of all streams, drawn or of real requests, an ideal memory on the
+//! other side.
 
-use std::collections::VecDeque;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    iter::{self, Peekable},
+};
 
 use attelier_hw::spatten::Spatten;
 use attelier_rtl::{
@@ -25,9 +29,10 @@ use attelier_sim::{
 use super::{
     operands::packed,
     recorder::{Channels, Recorder},
+    requests::{Fetch, Requests},
     top::bytes,
 };
-use crate::cosim::{Pace, Plan, Random, Unit};
+use crate::cosim::{Pace, Plan, Random, Source, Unit};
 
 /// Streams of the hardware, and of the simulator.
 const STREAMS: [(&str, StreamKind); 3] =
@@ -62,7 +67,23 @@ impl Unit for QkvFetcher {
     }
 
     fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
-        Box::new(Driver::new(&self.0, pins, plan))
+        let (params, mut random) = (self.0.clone(), Random::new(plan.seed, 4));
+        let transfers = iter::repeat_with(move || Transfer::drawn(&params, &mut random));
+        Box::new(Driver::new(&self.0, pins, plan, Box::new(transfers)))
+    }
+
+    /// Without queries, which come on a stream.
+    fn real(
+        &self,
+        pins: &Pins,
+        plan: Plan,
+        requests: &Requests,
+    ) -> Result<Box<dyn Vectors>, String> {
+        let fetches = requests.works.iter().flat_map(|work| &work.fetches);
+        let fetches = fetches.filter(|fetch| fetch.kind != StreamKind::Query);
+        let transfers = fetches.map(|fetch| Transfer::of(&self.0, fetch));
+        let transfers = transfers.collect::<Result<Vec<_>, String>>()?;
+        Ok(Box::new(Driver::new(&self.0, pins, plan, Box::new(transfers.into_iter()))))
     }
 
     fn mutations(&self) -> Vec<Mutation<'static>> {
@@ -79,6 +100,66 @@ impl Unit for QkvFetcher {
             of("qkv_fetcher", "row_ends", Change::Delayed),
             of("qkv_fetcher", "fill_mask", Change::Inverted),
         ]
+    }
+}
+
+/// What one command is to bring.
+struct Transfer {
+    stream: usize,
+    /// Number of the format.
+    format: usize,
+    /// Byte address of vector 0.
+    base: u64,
+    /// Vectors, padding included.
+    vectors: u64,
+    list: Option<Vec<u32>>,
+    /// Stored vectors; empty where memory is noise.
+    stored: Vec<Vec<u8>>,
+}
+
+impl Transfer {
+    /// A list is padded with its last index.
+    fn drawn(params: &Spatten, random: &mut Random) -> Self {
+        let stream = random.below(STREAMS.len() as u64) as usize;
+        let is_lower = STREAMS[stream].1 == StreamKind::KeyLsb;
+        let list: Option<Vec<u32>> = (stream == VALUE && random.chance(1, 2)).then(|| {
+            let (count, mut index) = (1 + random.below(24), 0);
+            let indices = (0..count).map(|_| {
+                index += 1 + random.below(5) as u32;
+                index
+            });
+            indices.collect()
+        });
+        let fits: Vec<usize> = (0..)
+            .zip(formats(params))
+            .filter(|(_, format)| {
+                let keys = format.vectors == params.qk_array.keys_per_line;
+                keys && format.heads == 1 && (format.above > 0) == is_lower
+            })
+            .map(|(at, _)| at)
+            .collect();
+        let least = list.as_ref().map_or(1, |list| list.len() as u64);
+        Self {
+            stream,
+            format: fits[random.below(fits.len() as u64) as usize],
+            base: random.bits(20) * u64::from(params.memory.transaction_bytes),
+            vectors: least + random.below(if list.is_some() { 8 } else { 40 }),
+            list,
+            stored: Vec::new(),
+        }
+    }
+
+    fn of(params: &Spatten, fetch: &Fetch) -> Result<Self, String> {
+        let known = formats(params);
+        let stream = STREAMS.iter().position(|(_, kind)| *kind == fetch.kind);
+        Ok(Self {
+            stream: stream.ok_or("the hardware has no stream for it")?,
+            format: fetch.format(params, &known)?,
+            base: fetch.base,
+            vectors: fetch.vectors.len() as u64,
+            list: fetch.list.clone(),
+            stored: fetch.vectors.clone(),
+        })
     }
 }
 
@@ -173,12 +254,15 @@ struct Driver {
     log: EventLog,
     given: Vec<Given>,
     commands: u64,
-    /// Indices of the next command with a list, those that have been given, and the command.
-    listed: Option<(Vec<u32>, usize)>,
+    source: Peekable<Source<Transfer>>,
+    /// The next command with a list, and how many of its indices have been given.
+    listed: Option<(Transfer, usize)>,
+    /// Stored transactions by address, where memory is no noise.
+    memory: BTreeMap<u64, Vec<u8>>,
 }
 
 impl Driver {
-    fn new(params: &Spatten, pins: &Pins, plan: Plan) -> Self {
+    fn new(params: &Spatten, pins: &Pins, plan: Plan, source: Source<Transfer>) -> Self {
         let converter = BitwidthConverter::new(&params.bitwidth_converter);
         let memory = Recorder::new(params);
         Self {
@@ -194,7 +278,9 @@ impl Driver {
             log: EventLog::default(),
             given: Vec::new(),
             commands: 0,
+            source: source.peekable(),
             listed: None,
+            memory: BTreeMap::new(),
         }
     }
 
@@ -202,7 +288,8 @@ impl Driver {
     fn list(&mut self, frame: &mut Frame) -> bool {
         let keys = self.params.qk_array.keys_per_line as usize;
         frame.drive(self.ports.index_valid, 0);
-        let Some((indices, at)) = &mut self.listed else { return false };
+        let Some((transfer, at)) = &mut self.listed else { return false };
+        let indices = transfer.list.as_deref().unwrap_or_default();
         let count = (1 + self.random.below(keys as u64) as usize).min(indices.len() - *at);
         frame.drive(self.ports.index_valid, 1);
         frame.drive(self.ports.index_count, count as u64);
@@ -218,46 +305,35 @@ impl Driver {
             frame.drive(self.ports.valid[stream], 0);
         }
         if self.list(frame) {
-            let (indices, _) = self.listed.take().unwrap_or_default();
-            self.command(frame, VALUE, Some(indices));
+            if let Some((transfer, _)) = self.listed.take() {
+                self.command(frame, transfer);
+            }
             return;
         }
-        let stream = self.random.below(STREAMS.len() as u64) as usize;
+        let Some(Transfer { stream, list, .. }) = self.source.peek() else { return };
+        let (stream, is_listed) = (*stream, list.is_some());
         let under_way = self.given.iter().filter(|given| given.stream == stream).count();
-        if !self.gives.willing() || under_way >= UNDER_WAY {
+        // Values come in order, so that a list does not wait for ever.
+        let behind_list = stream == VALUE && self.listed.is_some();
+        if !self.gives.willing() || under_way >= UNDER_WAY || behind_list {
             return;
         }
-        if stream != VALUE || self.random.chance(1, 2) {
-            self.command(frame, stream, None);
-        } else if self.listed.is_none() {
-            let (count, mut index) = (1 + self.random.below(24), 0);
-            let indices = (0..count).map(|_| {
-                index += 1 + self.random.below(5) as u32;
-                index
-            });
-            self.listed = Some((indices.collect(), 0));
+        let Some(transfer) = self.source.next() else { return };
+        if is_listed {
+            self.listed = Some((transfer, 0));
+        } else {
+            self.command(frame, transfer);
         }
     }
 
-    /// Gives a command; a list is padded with its last index.
-    fn command(&mut self, frame: &mut Frame, stream: usize, list: Option<Vec<u32>>) {
+    /// Gives a command.
+    fn command(&mut self, frame: &mut Frame, transfer: Transfer) {
+        let Transfer { stream, format: number, base, vectors, list, stored } = transfer;
         let (params, ports) = (&self.params, &self.ports);
-        let is_lower = STREAMS[stream].1 == StreamKind::KeyLsb;
-        let fits: Vec<usize> = (0..self.formats.len())
-            .filter(|at| {
-                let format = &self.formats[*at];
-                let keys = format.vectors == params.qk_array.keys_per_line;
-                keys && format.heads == 1 && (format.above > 0) == is_lower
-            })
-            .collect();
-        let number = fits[self.random.below(fits.len() as u64) as usize];
         let format = self.formats[number];
         let unit = u64::from(params.memory.transaction_bytes);
         let units = format.vector_units(params);
         let vector_bytes = u64::from(units) * unit;
-        let least = list.as_ref().map_or(1, |list| list.len() as u64);
-        let vectors = least + self.random.below(if list.is_some() { 8 } else { 40 });
-        let base = self.random.bits(20) * unit;
         let slots = if stream == VALUE { 1 << 4 } else { 1 << 3 };
         let slot = self.commands;
         self.commands += 1;
@@ -275,6 +351,11 @@ impl Driver {
             Some(list) => list[(number as usize).min(list.len() - 1)].into(),
             None => number,
         };
+        for (number, vector) in (0..).zip(&stored) {
+            let address = base + at(number) * vector_bytes;
+            let transactions = (address..).step_by(unit as usize).zip(vector.chunks(unit as usize));
+            self.memory.extend(transactions.map(|(address, bytes)| (address, bytes.to_vec())));
+        }
         self.given.push(Given {
             stream,
             slot,
@@ -299,8 +380,11 @@ impl Driver {
         });
     }
 
-    /// What lies in memory: a function of the address.
+    /// What lies in memory: what was stored, or a function of the address.
     fn data(&self, address: u64) -> Vec<u8> {
+        if let Some(stored) = self.memory.get(&address) {
+            return stored.clone();
+        }
         let byte = |at: u64| {
             let mixed = (address + at).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             (mixed >> 40) as u8
@@ -358,7 +442,9 @@ impl Driver {
 
 impl Vectors for Driver {
     fn next(&mut self, frame: &mut Frame) -> bool {
-        if frame.beats() >= self.plan.beats {
+        let nothing_waits = self.given.is_empty() && self.listed.is_none();
+        let is_through = nothing_waits && self.model.is_idle() && self.source.peek().is_none();
+        if frame.beats() >= self.plan.beats || is_through {
             return false;
         }
         frame.expect(self.ports.idle, self.model.is_idle().into());

@@ -1,6 +1,10 @@
-//! Decision unit: passes with and without a threshold; flat ones are dropped.
+//! Decision unit: passes with and without a threshold, drawn or of real requests; flat ones are
+//! dropped.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    iter::{self, Peekable},
+};
 
 use attelier_hw::spatten::Spatten;
 use attelier_rtl::mutate::{Change, Mutation};
@@ -13,8 +17,11 @@ use attelier_sim::kernel::stream::Stream;
 use attelier_sim::units::Pass;
 use attelier_sim::units::quant_decision::{QuantDecision as Model, Rule, Verdict};
 
-use super::operands::{Row, RowPins};
-use crate::cosim::{Pace, Plan, Random, Unit};
+use super::{
+    operands::{Row, RowPins},
+    requests::Requests,
+};
+use crate::cosim::{Pace, Plan, Random, Source, Unit};
 
 struct QuantDecision(Spatten);
 
@@ -39,7 +46,23 @@ impl Unit for QuantDecision {
     }
 
     fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
-        Box::new(Driver::new(&self.0, pins, plan))
+        let (params, mut random) = (self.0.clone(), Random::new(plan.seed, 4));
+        let passes = iter::repeat_with(move || Probabilities::drawn(&params, &mut random));
+        Box::new(Driver::new(&self.0, pins, plan, Box::new(passes)))
+    }
+
+    fn real(
+        &self,
+        pins: &Pins,
+        plan: Plan,
+        requests: &Requests,
+    ) -> Result<Box<dyn Vectors>, String> {
+        let passes = requests.passes().map(|pass| Probabilities {
+            codes: pass.probabilities.clone(),
+            threshold: pass.threshold,
+        });
+        let passes: Vec<Probabilities> = passes.collect();
+        Ok(Box::new(Driver::new(&self.0, pins, plan, Box::new(passes.into_iter()))))
     }
 
     fn mutations(&self) -> Vec<Mutation<'static>> {
@@ -53,6 +76,38 @@ impl Unit for QuantDecision {
             of("accepted", Change::Zero),
             of("decided", Change::Undelayed),
         ]
+    }
+}
+
+/// A pass.
+struct Probabilities {
+    codes: Vec<u16>,
+    /// What they are compared with, if they are.
+    threshold: Option<u16>,
+}
+
+impl Probabilities {
+    /// Values around the threshold, so that both verdicts are frequent.
+    fn drawn(params: &Spatten, random: &mut Random) -> Self {
+        let Spatten { softmax, quant_decision, datapath_bits, .. } = params;
+        let depth = quant_decision.fifo_depth;
+        let compares = random.chance(2, 3);
+        let most = match (compares, random.chance(1, 16)) {
+            (true, true) => depth,
+            (true, false) => depth.min(6),
+            (false, _) => 10,
+        };
+        let count = 1 + random.below(most.into()) as u32;
+        let keys = (count - 1) * softmax.lanes + 1 + random.below(softmax.lanes.into()) as u32;
+        let one = 1u64 << datapath_bits;
+        let threshold = [0, 1, one / 20, one / 2, one - 1, one][random.below(6) as usize];
+        let threshold = threshold.min(u16::MAX.into());
+        let limit = [threshold.max(1), (threshold + 1).min(one), one][random.below(3) as usize];
+        let code = |_| {
+            if random.chance(1, 8) { limit - 1 } else { random.below(limit) }
+        };
+        let codes = (0..keys).map(code).map(|code| code as u16).collect();
+        Self { codes, threshold: compares.then_some(threshold as u16) }
     }
 }
 
@@ -93,6 +148,7 @@ struct Driver {
     probabilities: Stream<Pass>,
     rows: Stream<Pass>,
     verdicts: Fifo<Verdict>,
+    source: Peekable<Source<Probabilities>>,
     /// Passes that are not through, the oldest of which has number `first`.
     jobs: VecDeque<Job>,
     first: u32,
@@ -103,7 +159,7 @@ struct Driver {
 }
 
 impl Driver {
-    fn new(params: &Spatten, pins: &Pins, plan: Plan) -> Self {
+    fn new(params: &Spatten, pins: &Pins, plan: Plan, source: Source<Probabilities>) -> Self {
         let lanes = params.softmax.lanes;
         Self {
             params: params.clone(),
@@ -129,6 +185,7 @@ impl Driver {
             probabilities: Stream::new(3),
             rows: Stream::new(2),
             verdicts: Fifo::unbounded(),
+            source: source.peekable(),
             jobs: VecDeque::new(),
             first: 0,
             next: (0, 0),
@@ -140,34 +197,23 @@ impl Driver {
         self.jobs.get((number - self.first) as usize)
     }
 
-    /// One more pass, with values around its threshold so that both verdicts are frequent.
-    fn add_job(&mut self) {
-        let Spatten { softmax, quant_decision, datapath_bits, .. } = &self.params;
-        let (random, depth) = (&mut self.random, quant_decision.fifo_depth);
-        let compares = random.chance(2, 3);
-        let most = match (compares, random.chance(1, 16)) {
-            (true, true) => depth,
-            (true, false) => depth.min(6),
-            (false, _) => 10,
+    /// One more pass.
+    fn add_job(&mut self, Probabilities { codes, threshold }: Probabilities) {
+        let lanes = self.params.softmax.lanes;
+        let keys = codes.len() as u32;
+        let rows = keys.div_ceil(lanes);
+        let mut all: Vec<i64> = codes.iter().copied().map(i64::from).collect();
+        all.resize((rows * lanes) as usize, 0);
+        let rule = match threshold {
+            Some(threshold) => Rule::Compare { needs_lsb: is_flat(&codes, threshold) },
+            None => Rule::Accept,
         };
-        let count = 1 + random.below(most.into()) as u32;
-        let keys = (count - 1) * softmax.lanes + 1 + random.below(softmax.lanes.into()) as u32;
-        let one = 1u64 << datapath_bits;
-        let threshold = [0, 1, one / 20, one / 2, one - 1, one][random.below(6) as usize];
-        let threshold = threshold.min(u16::MAX.into());
-        let limit = [threshold.max(1), (threshold + 1).min(one), one][random.below(3) as usize];
-        let mut all: Vec<i64> = (0..keys)
-            .map(|_| if random.chance(1, 8) { limit - 1 } else { random.below(limit) } as i64)
-            .collect();
-        let codes: Vec<u16> = all.iter().map(|&code| code as u16).collect();
-        all.resize((count * softmax.lanes) as usize, 0);
-        let needs_lsb = is_flat(&codes, threshold as u16);
         let number = self.first + self.jobs.len() as u32;
         self.jobs.push_back(Job {
             pass: Pass { job: number, head: 0, attempt: 0, query: 0 },
-            rows: (0..count).map(|at| Row::of(&all, softmax.lanes, at, keys)).collect(),
-            rule: if compares { Rule::Compare { needs_lsb } } else { Rule::Accept },
-            threshold: threshold as u16,
+            rows: (0..rows).map(|at| Row::of(&all, lanes, at, keys)).collect(),
+            rule,
+            threshold: threshold.unwrap_or_else(|| self.random.bits(16) as u16),
             through: false,
         });
     }
@@ -219,8 +265,10 @@ impl Driver {
         if !self.gives.willing() || !self.probabilities.can_push() {
             return;
         }
-        if self.job(self.next.0).is_none() {
-            self.add_job();
+        if self.job(self.next.0).is_none()
+            && let Some(pass) = self.source.next()
+        {
+            self.add_job(pass);
         }
         let (number, row) = self.next;
         let Some(job) = self.jobs.get((number - self.first) as usize) else { return };
@@ -233,7 +281,8 @@ impl Driver {
 
 impl Vectors for Driver {
     fn next(&mut self, frame: &mut Frame) -> bool {
-        if frame.beats() >= self.plan.beats {
+        let is_through = self.jobs.is_empty() && self.source.peek().is_none();
+        if frame.beats() >= self.plan.beats || is_through {
             return false;
         }
         self.probabilities.begin();

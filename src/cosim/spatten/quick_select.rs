@@ -1,14 +1,10 @@
-//! Quick-select engine, and radix and bitonic select behind the same ports, each with the buffer that it reads:
-//! load, start, wait for the end, again.
+//! Quick-select engine with the buffer that it reads: load, start, wait for the end, again.
 
 use attelier_hw::spatten::{Spatten, TopK};
 use attelier_rtl::{
     Design, Error,
     mutate::{Change, Mutation},
-    units::spatten::{
-        bitonic_select::BitonicSelect, quick_select::QuickSelect as Rtl, radix_select::RadixSelect,
-        row_buffer::with_buffer,
-    },
+    units::spatten::{quick_select::QuickSelect as Rtl, row_buffer::with_buffer},
     witness::{Frame, Pin, Pins, Vectors},
 };
 use attelier_sim::units::{
@@ -16,8 +12,11 @@ use attelier_sim::units::{
     quick_select::{Threshold, quick_select},
 };
 
-use super::buffered::{BufferPins, SEED, elements};
-use crate::cosim::{Pace, Plan, Random, Unit};
+use super::{
+    buffered::{BufferPins, SEED, drawn},
+    requests::{Requests, Selection},
+};
+use crate::cosim::{Pace, Plan, Random, Source, Unit};
 
 /// The engine of these parameters.
 pub fn engine(params: &TopK, width: u32) -> Rtl {
@@ -57,8 +56,16 @@ impl Unit for QuickSelect {
     }
 
     fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
-        let cycles = |_: usize, found: &Threshold<u64>| found.cycles;
-        Box::new(Driver::new(self.0.clone(), pins, plan, Box::new(cycles)))
+        Box::new(self.driver(pins, plan))
+    }
+
+    fn real(
+        &self,
+        pins: &Pins,
+        plan: Plan,
+        requests: &Requests,
+    ) -> Result<Box<dyn Vectors>, String> {
+        Ok(Box::new(self.driver(pins, plan).on(requests.value_selections()?)))
     }
 
     fn mutations(&self) -> Vec<Mutation<'static>> {
@@ -77,107 +84,18 @@ impl Unit for QuickSelect {
     }
 }
 
-/// Radix select finds what quick-select finds, after a number of cycles that its own formula gives.
-struct Radix(RadixSelect);
-
-/// The alternative to the local-value engine's rounds.
-pub fn radix(params: &Spatten) -> Box<dyn Unit> {
-    let Rtl { lanes, width, capacity, .. } = engine(&params.topk_value, params.datapath_bits);
-    let digit_bits = [4, 3, 2].into_iter().find(|bits| width.is_multiple_of(*bits)).unwrap_or(1);
-    Box::new(Radix(RadixSelect { lanes, width, capacity, digit_bits }))
-}
-
-impl Unit for Radix {
-    fn name(&self) -> &'static str {
-        "radix_select"
-    }
-
-    fn parameters(&self) -> String {
-        let RadixSelect { lanes, width, capacity, digit_bits } = self.0;
-        format!("{lanes} lanes of {width} bits, {capacity} elements, digits of {digit_bits} bits")
-    }
-
-    fn top(&self) -> &str {
-        "radix_select_with_buffer"
-    }
-
-    fn design(&self) -> Result<Design, Error> {
-        let RadixSelect { lanes, width, capacity, .. } = self.0;
-        Design::new([&with_buffer(&self.0.module()?, lanes, width, capacity)?])
-    }
-
-    fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
-        let unit = self.0.clone();
-        let RadixSelect { lanes, width, capacity, .. } = unit;
-        let engine = Rtl { lanes, width, capacity, round_overhead: 3, seed: SEED };
-        let cycles = move |elements: usize, _: &Threshold<u64>| unit.cycles(elements as u64);
-        Box::new(Driver::new(engine, pins, plan, Box::new(cycles)))
-    }
-
-    fn mutations(&self) -> Vec<Mutation<'static>> {
-        let of = |signal, change| Mutation { module: "radix_select", signal, change };
-        vec![
-            of("is_candidate_0", Change::Inverted),
-            of("is_in_bin_1", Change::Exchanged),
-            of("last_read", Change::Undelayed),
-            of("larger_than_digit", Change::Zero),
-        ]
-    }
-}
-
-/// Bitonic select sorts, after as many cycles as its networks take.
-struct Bitonic(BitonicSelect);
-
-/// The sorter that the engine is measured against.
-pub fn bitonic(params: &Spatten) -> Box<dyn Unit> {
-    let Rtl { lanes, width, capacity, .. } = engine(&params.topk_value, params.datapath_bits);
-    Box::new(Bitonic(BitonicSelect { lanes, width, capacity: capacity.next_power_of_two() }))
-}
-
-impl Unit for Bitonic {
-    fn name(&self) -> &'static str {
-        "bitonic_select"
-    }
-
-    fn parameters(&self) -> String {
-        let BitonicSelect { lanes, width, capacity } = self.0;
-        format!("{lanes} lanes of {width} bits, {capacity} elements")
-    }
-
-    fn top(&self) -> &str {
-        "bitonic_select_with_buffer"
-    }
-
-    fn design(&self) -> Result<Design, Error> {
-        let BitonicSelect { lanes, width, capacity } = self.0;
-        Design::new([&with_buffer(&self.0.module()?, lanes, width, capacity)?])
-    }
-
-    fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
-        let unit = self.0.clone();
-        let BitonicSelect { lanes, width, capacity } = unit;
-        let engine = Rtl { lanes, width, capacity, round_overhead: 3, seed: SEED };
-        let cycles = move |elements: usize, _: &Threshold<u64>| unit.cycles(elements as u64);
-        Box::new(Driver::new(engine, pins, plan, Box::new(cycles)))
-    }
-
-    fn mutations(&self) -> Vec<Mutation<'static>> {
-        let of = |signal, change| Mutation { module: "bitonic_select", signal, change };
-        vec![
-            of("mirrors", Change::Inverted),
-            of("stays_0", Change::Inverted),
-            of("merge_0_stays_1", Change::Zero),
-            of("is_tail", Change::Zero),
-            of("first_of_pair", Change::Delayed),
-            of("reading", Change::Undelayed),
-        ]
+impl QuickSelect {
+    fn driver(&self, pins: &Pins, plan: Plan) -> Driver {
+        let cycles = |_: usize, found: &Threshold<u64>| found.cycles;
+        Driver::new(self.0.clone(), pins, plan, Box::new(cycles))
     }
 }
 
 /// Cycles of a selection, from the number of elements and what the model found.
-type Cycles = Box<dyn Fn(usize, &Threshold<u64>) -> u64>;
+pub type Cycles = Box<dyn Fn(usize, &Threshold<u64>) -> u64>;
 
-struct Driver {
+/// Drives an engine.
+pub struct Driver {
     engine: Rtl,
     cycles: Cycles,
     plan: Plan,
@@ -189,7 +107,7 @@ struct Driver {
     threshold: Pin,
     equals: Pin,
     last_cycle: Pin,
-    random: Random,
+    selections: Source<Selection>,
     pace: Pace,
     lfsr: Lfsr,
     values: Vec<u64>,
@@ -201,9 +119,11 @@ struct Driver {
 }
 
 impl Driver {
-    fn new(engine: Rtl, pins: &Pins, plan: Plan, cycles: Cycles) -> Self {
+    /// A driver with drawn selections.
+    pub fn new(engine: Rtl, pins: &Pins, plan: Plan, cycles: Cycles) -> Self {
         Self {
             buffer: BufferPins::of(pins, engine.lanes),
+            selections: drawn(Random::new(plan.seed, 3), engine.capacity, engine.width),
             engine,
             cycles,
             plan,
@@ -214,7 +134,6 @@ impl Driver {
             threshold: pins.output("threshold"),
             equals: pins.output("equals"),
             last_cycle: pins.output("last_cycle"),
-            random: Random::new(plan.seed, 3),
             pace: Pace::new(plan.seed, 4),
             lfsr: Lfsr::new(SEED),
             values: Vec::new(),
@@ -222,6 +141,11 @@ impl Driver {
             loaded: 0,
             running: None,
         }
+    }
+
+    /// These selections instead of drawn ones.
+    pub fn on(self, selections: Vec<Selection>) -> Self {
+        Self { selections: Box::new(selections.into_iter()), ..self }
     }
 }
 
@@ -249,8 +173,8 @@ impl Vectors for Driver {
             if frame.beats() >= self.plan.beats {
                 return false;
             }
-            let Rtl { capacity, width, .. } = self.engine;
-            (self.values, self.keep) = elements(&mut self.random, capacity, width);
+            let Some(selection) = self.selections.next() else { return false };
+            (self.values, self.keep) = selection;
             self.loaded = 0;
         }
         frame.expect(self.done, 0);

@@ -1,6 +1,9 @@
-//! Softmax: passes of random length, scale and scores.
+//! Softmax: passes of random length, scale and scores, or those of real requests.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    iter::{self, Peekable},
+};
 
 use attelier_hw::spatten::Spatten;
 use attelier_hw::spatten::formats::SCALE_BITS;
@@ -14,8 +17,11 @@ use attelier_sim::kernel::stream::Stream;
 use attelier_sim::units::Pass;
 use attelier_sim::units::softmax::Softmax as Model;
 
-use super::operands::{Row, RowPins};
-use crate::cosim::{Pace, Plan, Random, Unit};
+use super::{
+    operands::{Row, RowPins},
+    requests::Requests,
+};
+use crate::cosim::{Pace, Plan, Random, Source, Unit};
 
 struct Softmax(Spatten);
 
@@ -39,7 +45,25 @@ impl Unit for Softmax {
     }
 
     fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
-        Box::new(Driver::new(&self.0, pins, plan))
+        let (params, mut random) = (self.0.clone(), Random::new(plan.seed, 4));
+        let passes = iter::repeat_with(move || Scores::drawn(&params, &mut random));
+        Box::new(Driver::new(&self.0, pins, plan, Box::new(passes)))
+    }
+
+    fn real(
+        &self,
+        pins: &Pins,
+        plan: Plan,
+        requests: &Requests,
+    ) -> Result<Box<dyn Vectors>, String> {
+        let lanes = self.0.softmax.lanes as usize;
+        let scores = requests.passes().map(|pass| {
+            let (mut scores, keys) = (pass.scores.clone(), pass.scores.len());
+            scores.resize(keys.next_multiple_of(lanes), 0);
+            Scores { scores, keys: keys as u32, scale: pass.scale }
+        });
+        let scores: Vec<Scores> = scores.collect();
+        Ok(Box::new(Driver::new(&self.0, pins, plan, Box::new(scores.into_iter()))))
     }
 
     fn mutations(&self) -> Vec<Mutation<'static>> {
@@ -90,6 +114,28 @@ fn scores(random: &mut Random, count: u32, bits: u32) -> Vec<i64> {
     (0..count).map(|_| draw(random)).collect()
 }
 
+/// A pass.
+struct Scores {
+    /// Whole rows.
+    scores: Vec<i64>,
+    /// Scores that count.
+    keys: u32,
+    scale: Scale,
+}
+
+impl Scores {
+    /// One pass, most of them short. Lanes without a key hold something as well.
+    fn drawn(params: &Spatten, random: &mut Random) -> Self {
+        let Spatten { softmax: s, datapath_bits, head_dim, .. } = params;
+        let score_bits = 2 * datapath_bits + head_dim.ilog2();
+        let most = if random.chance(1, 4) { s.fifo_depth } else { s.fifo_depth.min(4) };
+        let rows = 1 + random.below(most.into()) as u32;
+        let keys = (rows - 1) * s.lanes + 1 + random.below(s.lanes.into()) as u32;
+        let scale = scale(random, score_bits);
+        Self { scores: scores(random, rows * s.lanes, score_bits), keys, scale }
+    }
+}
+
 /// A row of scores with its scale and its place in the model's packet.
 struct Scored {
     row: Row,
@@ -114,6 +160,7 @@ struct Driver {
     scores: Stream<Pass>,
     probabilities: Stream<Pass>,
     log: EventLog,
+    source: Peekable<Source<Scores>>,
     passes: u32,
     to_come: VecDeque<Scored>,
     offered: VecDeque<Scored>,
@@ -121,7 +168,7 @@ struct Driver {
 }
 
 impl Driver {
-    fn new(params: &Spatten, pins: &Pins, plan: Plan) -> Self {
+    fn new(params: &Spatten, pins: &Pins, plan: Plan, source: Source<Scores>) -> Self {
         let s = &params.softmax;
         Self {
             params: params.clone(),
@@ -138,6 +185,7 @@ impl Driver {
             scores: Stream::new(3),
             probabilities: Stream::new(s.divide_cycles + s.quantise_cycles + 2),
             log: EventLog::default(),
+            source: source.peekable(),
             passes: 0,
             to_come: VecDeque::new(),
             offered: VecDeque::new(),
@@ -145,19 +193,12 @@ impl Driver {
         }
     }
 
-    /// One more pass, most of them short.
-    fn next_pass(&mut self) {
-        let Spatten { softmax: s, datapath_bits, head_dim, .. } = &self.params;
-        let score_bits = 2 * datapath_bits + head_dim.ilog2();
-        let random = &mut self.random;
-        let most = if random.chance(1, 4) { s.fifo_depth } else { s.fifo_depth.min(4) };
-        let rows = 1 + random.below(most.into()) as u32;
-        let keys = (rows - 1) * s.lanes + 1 + random.below(s.lanes.into()) as u32;
+    /// The rows of one more pass.
+    fn add(&mut self, Scores { scores, keys, scale }: Scores) {
+        let Spatten { softmax: s, datapath_bits, .. } = &self.params;
+        let rows = keys.div_ceil(s.lanes);
         let pass = Pass { job: self.passes, head: 0, attempt: 0, query: 0 };
         self.passes += 1;
-        let scale = scale(random, score_bits);
-        // Lanes without a key hold something as well.
-        let scores = scores(random, rows * s.lanes, score_bits);
         let keyed = &scores[..keys as usize];
         let probabilities = softmax(keyed, scale, s.lanes as usize, *datapath_bits);
         let mut probabilities: Vec<i64> = probabilities.into_iter().map(i64::from).collect();
@@ -172,7 +213,8 @@ impl Driver {
 
 impl Vectors for Driver {
     fn next(&mut self, frame: &mut Frame) -> bool {
-        if frame.beats() >= self.plan.beats {
+        let is_through = self.expected.is_empty() && self.source.peek().is_none();
+        if frame.beats() >= self.plan.beats || is_through {
             return false;
         }
         self.scores.begin();
@@ -202,8 +244,10 @@ impl Vectors for Driver {
             self.offered.pop_front();
         }
 
-        if self.to_come.is_empty() {
-            self.next_pass();
+        if self.to_come.is_empty()
+            && let Some(pass) = self.source.next()
+        {
+            self.add(pass);
         }
         if self.gives.willing()
             && self.scores.can_push()

@@ -1,4 +1,4 @@
-//! Top-k step: every cycle a row and a pivot, which mostly is one of the row.
+//! Top-k step: the rows and pivots of the comparator array.
 
 use attelier_hw::spatten::Spatten;
 use attelier_rtl::{
@@ -9,7 +9,11 @@ use attelier_rtl::{
 };
 use attelier_sim::units::zero_eliminator::eliminate;
 
-use crate::cosim::{Plan, Random, Unit};
+use super::{
+    comparator_array::{Row, drawn, real},
+    requests::Requests,
+};
+use crate::cosim::{Plan, Random, Source, Unit};
 
 struct TopKStep(Rtl);
 
@@ -34,42 +38,16 @@ impl Unit for TopKStep {
 
     fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
         let Rtl { lanes, width } = self.0;
-        let (pivot_pin, valid_pin) = (pins.input("pivot"), pins.input("valid"));
-        let data_pins = pins.input_lanes("s_data", lanes);
-        let sides = ["smaller", "larger"]
-            .map(|side| (pins.output(&format!("{side}_count")), pins.output_lanes(side, lanes)));
-        let mut random = Random::new(plan.seed, 6);
-        Box::new(move |frame: &mut Frame| {
-            if frame.beats() == plan.beats {
-                return false;
-            }
-            frame.count_beat();
-            // A narrow range makes elements equal to the pivot frequent.
-            let bits = if random.chance(1, 4) { width.min(3) } else { width };
-            let row: Vec<u64> = data_pins.iter().map(|_| random.bits(bits)).collect();
-            let near = row[random.below(row.len() as u64) as usize];
-            let pivot = if random.chance(1, 4) { random.bits(width) } else { near };
-            let valid = random.bits(64) | random.bits(64);
-            frame.drive(pivot_pin, pivot);
-            frame.drive(valid_pin, valid);
-            for (pin, element) in data_pins.iter().zip(&row) {
-                frame.drive(*pin, *element);
-            }
-            let goes_there: [fn(u64, u64) -> bool; 2] =
-                [|x, pivot| x < pivot, |x, pivot| x > pivot];
-            for ((count_pin, out_pins), goes_there) in sides.iter().zip(goes_there) {
-                let keep = row.iter().zip(0..).fold(0, |keep, (element, lane)| {
-                    keep | u64::from(goes_there(*element, pivot)) << lane
-                });
-                let mut compacted = row.clone();
-                let count = eliminate(&mut compacted, keep & valid);
-                frame.expect(*count_pin, count as u64);
-                for (pin, element) in out_pins.iter().zip(&compacted[..count]) {
-                    frame.expect(*pin, *element);
-                }
-            }
-            true
-        })
+        self.driver(pins, plan, drawn(Random::new(plan.seed, 6), lanes, width))
+    }
+
+    fn real(
+        &self,
+        pins: &Pins,
+        plan: Plan,
+        requests: &Requests,
+    ) -> Result<Box<dyn Vectors>, String> {
+        Ok(self.driver(pins, plan, real(requests, self.0.lanes)?))
     }
 
     fn mutations(&self) -> Vec<Mutation<'static>> {
@@ -80,5 +58,41 @@ impl Unit for TopKStep {
             of("zero_eliminator", "layer_1_data_0", Change::Exchanged),
             of("zero_eliminator", "layer_0_steps_3", Change::Inverted),
         ]
+    }
+}
+
+impl TopKStep {
+    fn driver(&self, pins: &Pins, plan: Plan, mut rows: Source<Row>) -> Box<dyn Vectors> {
+        let lanes = self.0.lanes;
+        let (pivot_pin, valid_pin) = (pins.input("pivot"), pins.input("valid"));
+        let data_pins = pins.input_lanes("s_data", lanes);
+        let sides = ["smaller", "larger"]
+            .map(|side| (pins.output(&format!("{side}_count")), pins.output_lanes(side, lanes)));
+        Box::new(move |frame: &mut Frame| {
+            if frame.beats() == plan.beats {
+                return false;
+            }
+            let Some(Row { elements, valid, pivot }) = rows.next() else { return false };
+            frame.count_beat();
+            frame.drive(pivot_pin, pivot);
+            frame.drive(valid_pin, valid);
+            for (pin, element) in data_pins.iter().zip(&elements) {
+                frame.drive(*pin, *element);
+            }
+            let goes_there: [fn(u64, u64) -> bool; 2] =
+                [|x, pivot| x < pivot, |x, pivot| x > pivot];
+            for ((count_pin, out_pins), goes_there) in sides.iter().zip(goes_there) {
+                let keep = elements.iter().zip(0..).fold(0, |keep, (element, lane)| {
+                    keep | u64::from(goes_there(*element, pivot)) << lane
+                });
+                let mut compacted = elements.clone();
+                let count = eliminate(&mut compacted, keep & valid);
+                frame.expect(*count_pin, count as u64);
+                for (pin, element) in out_pins.iter().zip(&compacted[..count]) {
+                    frame.expect(*pin, *element);
+                }
+            }
+            true
+        })
     }
 }

@@ -17,10 +17,11 @@ use attelier_sim::{
 };
 
 use super::{
-    buffered::{BufferPins, SEED, elements},
+    buffered::{BufferPins, SEED, drawn},
     quick_select::engine,
+    requests::{Requests, Selection},
 };
-use crate::cosim::{Pace, Plan, Random, Unit};
+use crate::cosim::{Pace, Plan, Random, Source, Unit};
 
 /// Width of an importance accumulator \[bits\].
 const WIDTH: u32 = 32;
@@ -57,9 +58,41 @@ impl Unit for TopKToken {
     }
 
     fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
+        let random = Random::new(plan.seed, 5);
+        Box::new(self.driver(pins, plan, drawn(random, self.0.engine.capacity, WIDTH)))
+    }
+
+    fn real(
+        &self,
+        pins: &Pins,
+        plan: Plan,
+        requests: &Requests,
+    ) -> Result<Box<dyn Vectors>, String> {
+        let selections = requests.selections()?;
+        if selections.iter().any(|(importance, _)| importance.iter().any(|sum| sum >> WIDTH > 0)) {
+            return Err(format!("an importance has more than {WIDTH} bits"));
+        }
+        Ok(Box::new(self.driver(pins, plan, Box::new(selections.into_iter()))))
+    }
+
+    fn mutations(&self) -> Vec<Mutation<'static>> {
+        let of = |module, signal, change| Mutation { module, signal, change };
+        vec![
+            of("topk_token", "reads_filter", Change::Zero),
+            of("topk_token", "equals_left", Change::Delayed),
+            of("topk_token", "last", Change::Inverted),
+            of("topk_token", "filtering", Change::Delayed),
+            of("topk_filter", "is_equal_0", Change::Zero),
+            of("quick_select", "not_smaller", Change::Exchanged),
+        ]
+    }
+}
+
+impl TopKToken {
+    fn driver(&self, pins: &Pins, plan: Plan, selections: Source<Selection>) -> Driver {
         let input = |name: &str| pins.input(name);
         let output = |name: &str| pins.output(name);
-        Box::new(Driver {
+        Driver {
             unit: self.0.clone(),
             plan,
             pins: Ports {
@@ -73,7 +106,7 @@ impl Unit for TopKToken {
                 indices: pins.output_lanes("m_index", self.0.lanes),
                 finished: output("finished"),
             },
-            random: Random::new(plan.seed, 5),
+            selections,
             pace: Pace::new(plan.seed, 6),
             lfsr: Lfsr::new(SEED),
             model: Model::default(),
@@ -86,19 +119,7 @@ impl Unit for TopKToken {
             loaded: 0,
             kept: Vec::new(),
             filter_at: None,
-        })
-    }
-
-    fn mutations(&self) -> Vec<Mutation<'static>> {
-        let of = |module, signal, change| Mutation { module, signal, change };
-        vec![
-            of("topk_token", "reads_filter", Change::Zero),
-            of("topk_token", "equals_left", Change::Delayed),
-            of("topk_token", "last", Change::Inverted),
-            of("topk_token", "filtering", Change::Delayed),
-            of("topk_filter", "is_equal_0", Change::Zero),
-            of("quick_select", "not_smaller", Change::Exchanged),
-        ]
+        }
     }
 }
 
@@ -118,7 +139,7 @@ struct Driver {
     unit: Rtl,
     plan: Plan,
     pins: Ports,
-    random: Random,
+    selections: Source<Selection>,
     pace: Pace,
     lfsr: Lfsr,
     model: Model,
@@ -176,8 +197,8 @@ impl Vectors for Driver {
             if frame.beats() >= self.plan.beats {
                 return false;
             }
-            let engine = &self.unit.engine;
-            (self.values, self.keep) = elements(&mut self.random, engine.capacity, WIDTH);
+            let Some(selection) = self.selections.next() else { return false };
+            (self.values, self.keep) = selection;
             self.loaded = 0;
         }
         // Rows are written, then the order is given; it is taken when the engine is free.

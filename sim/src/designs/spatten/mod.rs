@@ -18,8 +18,11 @@ use attelier_workloads::request::Request;
 
 pub use error::{PlanError, SimError, ValueError};
 pub use machine::{SpattenMachine, UNITS};
-pub use plan::{Decision, Job, MAX_COUNT, VECTOR_GRANULE, plan};
-pub use values::{Comparison, Importance, PassId, Probabilities, SCORE_DEVIATION};
+pub use plan::{Decision, Job, MAX_COUNT, MAX_INDEX, VECTOR_GRANULE, plan};
+pub use storage::{CodeBits, Plane};
+pub use values::{
+    Comparison, Image, Importance, PassId, Probabilities, RecordedImportance, SCORE_DEVIATION,
+};
 
 use crate::kernel::clock::Cycle;
 use crate::kernel::run::{Mode, run};
@@ -28,7 +31,7 @@ use crate::result::RunResult;
 use crate::units::dram_memory::DramMemory;
 use crate::units::memory::{IdealMemory, Memory};
 use functional::Recording;
-use values::{OperandValues, RecordedImportance, SeededRows, SeededValues};
+use values::{OperandValues, SeededRows, SeededValues};
 
 /// How to run.
 #[derive(Debug, Clone, Copy, Default)]

@@ -17,7 +17,7 @@ use super::{
     boundary::{Boundary, Jobs},
     record, with_query_stream,
 };
-use crate::cosim::{Plan, Unit};
+use crate::cosim::{Plan, Unit, spatten::requests::Requests};
 
 /// Requests of a comparison: as many as can be queued.
 const REQUESTS: usize = QUEUED_JOBS as usize;
@@ -51,6 +51,13 @@ impl Unit for Bus {
     fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
         let (workload, recording) = record(&self.0, plan.seed, 0, REQUESTS);
         Box::new(Driver::new(&self.0, pins, workload, recording))
+    }
+
+    fn real(&self, _: &Pins, _: Plan, _: &Requests) -> Result<Box<dyn Vectors>, String> {
+        Err(format!(
+            "it gets {REQUESTS} jobs, all before its first cycle; `spatten_core`, which is all of it but \
+             the registers, gets all of them"
+        ))
     }
 
     fn stimulus(&self, plan: Plan) -> Option<String> {

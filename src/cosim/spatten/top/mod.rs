@@ -7,6 +7,7 @@
 
 mod boundary;
 mod bus;
+mod real;
 mod recording;
 mod workload;
 
@@ -28,7 +29,7 @@ pub use self::{
     recording::{Finished, Paces, Recording, Step},
     workload::{Operands, Workload},
 };
-use crate::cosim::{Plan, Unit};
+use crate::cosim::{Plan, Unit, spatten::requests::Requests};
 
 /// Fewest requests of a comparison.
 const LEAST_REQUESTS: usize = 24;
@@ -82,6 +83,18 @@ impl Unit for Top {
     fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
         let (workload, recording) = record(&self.0, plan.seed, plan.beats, LEAST_REQUESTS);
         Box::new(Driver::new(&self.0, pins, workload, recording))
+    }
+
+    fn real(
+        &self,
+        pins: &Pins,
+        plan: Plan,
+        requests: &Requests,
+    ) -> Result<Box<dyn Vectors>, String> {
+        let workload = Workload::real(&self.0, requests, plan.beats)?;
+        let places = Sizes::of(&self.0).map_err(|error| error.to_string())?.jobs as usize;
+        let recording = Recording::of(&self.0, &workload, Paces::random(plan.seed), places);
+        Ok(Box::new(Driver::new(&self.0, pins, workload, recording)))
     }
 
     fn stimulus(&self, plan: Plan) -> Option<String> {

@@ -47,12 +47,12 @@ pub struct Workload {
     /// Operands of each request.
     pub operands: Vec<Operands>,
     /// Stored vectors by byte address.
-    memory: BTreeMap<u64, Vec<u8>>,
-    transaction_bytes: u32,
+    pub(super) memory: BTreeMap<u64, Vec<u8>>,
+    pub(super) transaction_bytes: u32,
 }
 
 /// No selection between requests, and values that tell which passes are flat.
-struct NoSelection;
+pub(super) struct NoSelection;
 
 impl Importance for NoSelection {
     fn decides(&self) -> bool {

@@ -19,5 +19,5 @@ mod witness;
 
 pub use check::LayerCheck;
 pub use engine::Functional;
-pub use head::{HeadWords, output, probabilities};
+pub use head::{HeadWords, largest, output, probabilities};
 pub use recording::{Cache, HeadRecord, Recording};

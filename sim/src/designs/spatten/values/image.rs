@@ -14,7 +14,7 @@ const PAGE: u64 = 1 << 12;
 
 /// Bytes of memory by address. Planes that overlap spoil each other: nothing is written twice.
 #[derive(Debug, Default)]
-pub(super) struct Image(BTreeMap<u64, Vec<u8>>);
+pub struct Image(BTreeMap<u64, Vec<u8>>);
 
 impl Image {
     /// The stored vectors of a job, where the plan lays them.

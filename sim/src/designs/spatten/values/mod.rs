@@ -14,6 +14,7 @@ use attelier_workloads::request::Request;
 
 use crate::units::qkv_fetcher::Command;
 
+pub use image::Image;
 pub use operands::{Comparison, OperandValues, RecordedImportance};
 pub use seeded::{SCORE_DEVIATION, SeededRows, SeededValues};
 
