@@ -8,6 +8,7 @@
 //! that answers at another cycle differs from them.
 
 mod compare;
+pub mod pim_gpt;
 mod random;
 mod select;
 pub mod spatten;

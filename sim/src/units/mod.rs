@@ -8,6 +8,8 @@ pub mod importance;
 pub mod lfsr;
 pub mod line_sram;
 pub mod memory;
+pub mod pim_decoder;
+pub mod pim_mac;
 pub mod pv_array;
 pub mod qk_array;
 pub mod qkv_fetcher;

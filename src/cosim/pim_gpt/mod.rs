@@ -1,0 +1,24 @@
+//! Units of PIM-GPT, from the arithmetic to the channel.
+
+mod arithmetic;
+mod channel;
+mod command_decoder;
+mod functions;
+mod global_buffer;
+mod mac_unit;
+mod operands;
+
+use attelier_hw::pim_gpt::PimGpt;
+
+use super::Unit;
+
+/// The units of a machine with these parameters.
+pub fn units(params: &PimGpt) -> Vec<Box<dyn Unit>> {
+    let mut units = arithmetic::units();
+    units.push(mac_unit::unit(params));
+    units.push(global_buffer::unit(params));
+    units.push(command_decoder::unit(params));
+    units.push(channel::unit(params));
+    units.extend(functions::units());
+    units
+}
