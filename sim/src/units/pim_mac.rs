@@ -2,7 +2,7 @@
 //!
 //! A MAC command multiplies one burst of a row with as many numbers of the vector; a read-out shows
 //! the accumulator with all MACs before it, rounded to BF16, and clears it. Stages: products, one per
-//! level of the tree, accumulator, result.
+//! level of the tree, and the accumulator for a MAC or the result for a read-out.
 
 use std::collections::VecDeque;
 
@@ -43,7 +43,7 @@ impl PimMac {
     /// From a read-out to its result \[cycles of the unit\].
     pub fn latency(params: &Mac) -> u32 {
         let levels = params.multipliers.max(1).ilog2();
-        1 + levels + 1 + 1
+        1 + levels + 1
     }
 
     /// One cycle: takes a command, returns the result that shows in this cycle.
@@ -76,9 +76,9 @@ mod tests {
         Some(Command::Mac { weights, inputs })
     }
 
-    /// By hand: 4 * 2 * 3 + 4 * 1 * 5 = 44, one product stage, two levels, accumulator, result.
+    /// By hand: 4 * 2 * 3 + 4 * 1 * 5 = 44, one product stage, two levels, result.
     #[test]
-    fn a_read_out_shows_the_macs_before_it_after_five_cycles_and_clears() {
+    fn a_read_out_shows_the_macs_before_it_after_four_cycles_and_clears() {
         let mut unit = unit();
         let commands = [mac(2.0, 3.0), mac(1.0, 5.0), Some(Command::Read), mac(1.0, 1.0)];
         let commands = commands.into_iter().chain([Some(Command::Read)]);
@@ -87,7 +87,7 @@ mod tests {
             .map(|command| unit.tick(command).map(Bf16::to_f32))
             .collect();
         let mut expected = vec![None; 11];
-        (expected[7], expected[9]) = (Some(44.0), Some(4.0));
+        (expected[6], expected[8]) = (Some(44.0), Some(4.0));
         assert_eq!(shown, expected);
     }
 }

@@ -16,9 +16,10 @@ use crate::{Error, ModuleBuilder, Signal, ir::Module};
 /// Multipliers whose operands fit a port.
 const MOST_MULTIPLIERS: u32 = 256;
 
-/// Cycles from a read-out to its result: products, levels of the tree, accumulator, result.
+/// Cycles from a read-out to its result: products, levels of the tree, and the result where a MAC has
+/// the accumulator.
 pub fn mac_unit_latency(params: &Mac) -> u32 {
-    3 + params.multipliers.ilog2()
+    2 + params.multipliers.ilog2()
 }
 
 /// The module `mac_unit`.
@@ -42,8 +43,7 @@ pub fn mac_unit(params: &Mac) -> Result<Arc<Module>, Error> {
     m.doc("shows the accumulator rounded to BF16 and clears it. One command per cycle, MAC or read-out.");
     m.parameter("MULTIPLIERS", multipliers);
     m.latency(format!(
-        "{} cycles from `read_valid` to `result_valid`: products, {levels} tree levels, accumulator, \
-         result",
+        "{} cycles from `read_valid` to `result_valid`: products, {levels} tree levels, result",
         mac_unit_latency(params)
     ));
     let mac = m.input("mac_valid", 1);
