@@ -16,6 +16,8 @@ use attelier_rtl::{
     units::pim_gpt::{self, mac_unit},
 };
 
+type Build = fn(&PimGpt) -> Result<Arc<Module>, Error>;
+
 const FUNCTIONS: [fn() -> Result<pim_gpt::FunctionUnit, Error>; 5] = [
     pim_gpt::reciprocal,
     pim_gpt::inverse_square_root,
@@ -57,6 +59,38 @@ fn channels_are_lint_clean() {
     for sets in [&wide[..], &narrow[..], &single[..]] {
         assert_clean(&pim_gpt::channel(&machine(sets)).unwrap());
     }
+}
+
+/// Softmax, normalization and the sequencer, up to a channel that executes instructions.
+#[test]
+fn units_of_the_asic_are_lint_clean() {
+    if !common::has("verilator") {
+        return;
+    }
+    let single = ["memory.double_buffer=false", "memory.banks=4", "asic.multipliers=1"];
+    let restless = ["memory.refresh=false", "memory.banks=4", "memory.channels=1"];
+    let fast = ["timing.n_rp=1", "timing.n_mac_rd=1", "memory.banks=4", "asic.multipliers=2"];
+    for sets in [&[][..], &single[..], &restless[..], &fast[..]] {
+        let machine = machine(sets);
+        assert_clean(&pim_gpt::softmax(&machine).unwrap());
+        assert_clean(&pim_gpt::layer_norm(&machine).unwrap());
+        assert_clean(&pim_gpt::sequencer(&machine).unwrap());
+        if machine.memory.banks == 4 {
+            assert_clean(&pim_gpt::sequenced_channel(&machine).unwrap());
+        }
+    }
+}
+
+#[test]
+fn an_asic_that_cannot_be_built_is_refused() {
+    let refused = |build: Build, set: &str, parameter: &str| {
+        let error = build(&machine(&[set])).unwrap_err().to_string();
+        assert!(error.contains(parameter), "{error}");
+    };
+    refused(pim_gpt::softmax, "overlap.divide_late=false", "overlap.divide_late");
+    refused(pim_gpt::softmax, "asic.sram_bytes=512", "asic.sram_bytes = 512");
+    refused(pim_gpt::layer_norm, "asic.sram_bytes=256", "asic.sram_bytes = 256");
+    refused(pim_gpt::sequencer, "memory.activation=bank-group", "memory.activation");
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub enum Command {
     Read,
     /// Closes all banks.
     Precharge,
+    /// Refreshes all banks, which must be closed.
+    Refresh,
     /// Writes one burst of a vector.
     WriteVector {
         /// Half of the vector buffer.
@@ -40,6 +42,8 @@ pub struct Strobes {
     pub activate: Option<u32>,
     /// Closes the row.
     pub precharge: bool,
+    /// Refreshes all banks.
+    pub refresh: bool,
     /// Reads this column of the arrays and this line of the vector buffer.
     pub access: Option<(u32, u32)>,
     /// Writes this line of the vector buffer.
@@ -109,6 +113,10 @@ impl PimDecoder {
                 next.precharge = self.open;
                 std::mem::replace(&mut self.open, false)
             }
+            Some(Command::Refresh) => {
+                next.refresh = !self.open;
+                !self.open
+            }
             Some(Command::WriteVector { half, line }) => {
                 next.write = Some(self.line(half, line % self.lines));
                 true
@@ -166,7 +174,9 @@ mod tests {
     fn commands_that_banks_cannot_take_have_no_effect() {
         let mac = Command::Mac { half: 0, column: 0 };
         let open = Command::Activate { row: 1 };
-        for commands in [vec![mac], vec![Command::Precharge], vec![open, open]] {
+        for commands in
+            [vec![mac], vec![Command::Precharge], vec![open, open], vec![open, Command::Refresh]]
+        {
             let mut decoder = decoder();
             let last = commands.len();
             commands.into_iter().for_each(|command| {

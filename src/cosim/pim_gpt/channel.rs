@@ -16,7 +16,7 @@ use attelier_sim::units::pim_decoder::{Command, PimDecoder};
 use attelier_sim::units::pim_mac::{self, PimMac};
 
 use super::command_decoder::CommandPins;
-use super::operands::{moderate, packed};
+use super::operands::{moderate, noise as noise_of, packed};
 use crate::cosim::{Pace, Plan, Random, Unit};
 
 struct Channel(PimGpt);
@@ -45,9 +45,15 @@ impl Unit for Channel {
         let (vector_pin, arrays) =
             (pins.input("vector_data"), pins.input_lanes("array_data", banks));
         let results = pins.output_lanes("result", banks);
-        let [valid, illegal, activate, precharge, read] =
-            ["result_valid", "illegal_command", "array_activate", "array_precharge", "array_read"]
-                .map(|name| pins.output(name));
+        let [valid, illegal, activate, precharge, refresh, read] = [
+            "result_valid",
+            "illegal_command",
+            "array_activate",
+            "array_precharge",
+            "array_refresh",
+            "array_read",
+        ]
+        .map(|name| pins.output(name));
         let [row_pin, column_pin] = ["array_row", "array_column"].map(|name| pins.output(name));
         let mut decoder = PimDecoder::new(&self.0);
         // All banks work alike; one tells the cycles.
@@ -70,6 +76,7 @@ impl Unit for Channel {
             frame.expect(illegal, 0);
             frame.expect(activate, u64::from(shown.activate.is_some()));
             frame.expect(precharge, u64::from(shown.precharge));
+            frame.expect(refresh, u64::from(shown.refresh));
             frame.expect(read, u64::from(shown.access.is_some()));
             if let Some(row) = shown.activate {
                 open_row = row;
@@ -84,13 +91,10 @@ impl Unit for Channel {
             for (bank, pin) in arrays.iter().enumerate() {
                 let stored = place.and_then(|place| programs.arrays.get(&place));
                 let stored = stored.map(|banks| packed(&banks[bank]));
-                frame.drive_bits(
-                    *pin,
-                    &stored.unwrap_or_else(|| random_bits(&mut noise, pin.width)),
-                );
+                frame.drive_bits(*pin, &stored.unwrap_or_else(|| noise_of(&mut noise, pin.width)));
             }
             let data = std::mem::replace(&mut burst, step.and_then(|step| step.data));
-            let data = data.unwrap_or_else(|| random_bits(&mut noise, vector_pin.width));
+            let data = data.unwrap_or_else(|| noise_of(&mut noise, vector_pin.width));
             frame.drive_bits(vector_pin, &data);
             let mac = match (shown.mac, shown.read) {
                 (_, true) => Some(pim_mac::Command::Read),
@@ -122,11 +126,6 @@ impl Unit for Channel {
             Mutation { module: "fp32_add", signal: "swap", change: Change::Zero },
         ]
     }
-}
-
-fn random_bits(random: &mut Random, width: u32) -> Bits {
-    let words: Vec<u64> = (0..width.div_ceil(64)).map(|_| random.bits(64)).collect();
-    Bits::from_words(&words, width)
 }
 
 /// A command, and the burst that a write brings one cycle later.
@@ -226,5 +225,6 @@ impl Programs {
             self.products.push_back(weights.iter().map(product).collect());
         }
         push(&mut self.steps, Command::Precharge);
+        push(&mut self.steps, Command::Refresh);
     }
 }

@@ -29,7 +29,7 @@ impl CommandPins {
         let mut fields = [0, noise.bits(64), noise.bits(64), noise.bits(64)];
         match command {
             // Codes that mean nothing do nothing.
-            None => fields[0] = [0, 6, 7][noise.below(3) as usize],
+            None => fields[0] = [0, 7][noise.below(2) as usize],
             Some(Command::Activate { row }) => {
                 (fields[0], fields[1]) = (rtl::ACTAB, row.into());
             }
@@ -38,6 +38,7 @@ impl CommandPins {
             }
             Some(Command::Read) => fields[0] = rtl::RDACC,
             Some(Command::Precharge) => fields[0] = rtl::PREAB,
+            Some(Command::Refresh) => fields[0] = rtl::REFAB,
             Some(Command::WriteVector { half, line }) => {
                 (fields[0], fields[2], fields[3]) = (rtl::WRVEC, line.into(), half.into());
             }
@@ -69,9 +70,16 @@ impl Unit for CommandDecoder {
             u64::from(memory.buffer_bytes / memory.burst_bytes),
         );
         let command_pins = CommandPins::of(pins);
-        let bits =
-            ["activate", "precharge", "bank_read", "buffer_write", "mac_valid", "read_valid"]
-                .map(|name| pins.output(name));
+        let bits = [
+            "activate",
+            "precharge",
+            "refresh",
+            "bank_read",
+            "buffer_write",
+            "mac_valid",
+            "read_valid",
+        ]
+        .map(|name| pins.output(name));
         let illegal = pins.output("illegal_command");
         let [row, column, read_line, write_line] =
             ["activate_row", "bank_column", "buffer_read_line", "buffer_write_line"]
@@ -90,6 +98,8 @@ impl Unit for CommandDecoder {
                 0 if open && !careless => Command::Precharge,
                 0 => Command::Activate { row: random.below(memory.rows.into()) as u32 },
                 1 if careless => Command::Precharge,
+                1 if !open => Command::Refresh,
+                2 if careless => Command::Refresh,
                 1..4 => Command::Read,
                 4..10 => Command::WriteVector { half, line: random.below(lines) as u32 },
                 _ if open || careless => {
@@ -110,6 +120,7 @@ impl Unit for CommandDecoder {
             let values = [
                 shown.activate.is_some(),
                 shown.precharge,
+                shown.refresh,
                 shown.access.is_some(),
                 shown.write.is_some(),
                 shown.mac,
@@ -134,12 +145,13 @@ impl Unit for CommandDecoder {
     fn mutations(&self) -> Vec<Mutation<'static>> {
         let of = |signal, change| Mutation { module: "command_decoder", signal, change };
         vec![
-            of("open", Change::Undelayed),
+            of("open", Change::Inverted),
             of("position", Change::Zero),
             of("illegal", Change::Zero),
             of("has_line", Change::Inverted),
             of("read_out_strobe", Change::Undelayed),
             of("mac_strobe", Change::Delayed),
+            of("renews", Change::Zero),
             of("bank_column_register", Change::Undelayed),
         ]
     }

@@ -30,7 +30,7 @@ const FUNCTIONS: [Function; 5] = [
         faults: &[
             ("guess_3", Change::Undelayed),
             ("is_zero", Change::Zero),
-            ("is_infinite", Change::Zero),
+            ("is_nan", Change::Zero),
             ("unsigned_result", Change::Exchanged),
             ("shifted_half", Change::Exchanged),
         ],

@@ -82,7 +82,7 @@ impl Unit for MacUnit {
             of("result_register", Change::Undelayed),
             of("result_valid_register", Change::Delayed),
             of("product_0", Change::Zero),
-            Mutation { module: "fp32_add", signal: "lost", change: Change::Zero },
+            Mutation { module: "fp32_add", signal: "swap", change: Change::Zero },
             Mutation { module: "fp32_to_bf16", signal: "rounds_up", change: Change::Zero },
         ]
     }

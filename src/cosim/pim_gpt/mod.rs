@@ -1,12 +1,18 @@
-//! Units of PIM-GPT, from the arithmetic to the channel.
+//! Units of PIM-GPT, from the arithmetic to a channel that executes instructions.
 
 mod arithmetic;
 mod channel;
 mod command_decoder;
 mod functions;
 mod global_buffer;
+mod layer_norm;
 mod mac_unit;
 mod operands;
+mod programs;
+mod rows;
+mod sequenced_channel;
+mod sequencer;
+mod softmax;
 
 use attelier_hw::pim_gpt::PimGpt;
 
@@ -20,5 +26,9 @@ pub fn units(params: &PimGpt) -> Vec<Box<dyn Unit>> {
     units.push(command_decoder::unit(params));
     units.push(channel::unit(params));
     units.extend(functions::units());
+    units.push(softmax::unit(params));
+    units.push(layer_norm::unit(params));
+    units.push(sequencer::unit(params));
+    units.push(sequenced_channel::unit(params));
     units
 }

@@ -52,3 +52,9 @@ pub fn packed(numbers: &[Bf16]) -> Bits {
     }
     bits
 }
+
+/// Bits where nothing is meant.
+pub fn noise(random: &mut Random, width: u32) -> Bits {
+    let words: Vec<u64> = (0..width.div_ceil(64)).map(|_| random.bits(64)).collect();
+    Bits::from_words(&words, width)
+}

@@ -71,6 +71,7 @@ pub fn channel(params: &PimGpt) -> Result<Arc<Module>, Error> {
     m.output("array_activate", &decode.output("activate"));
     m.output("array_row", &decode.output("activate_row"));
     m.output("array_precharge", &decode.output("precharge"));
+    m.output("array_refresh", &decode.output("refresh"));
     m.output("array_read", &decode.output("bank_read"));
     m.output("array_column", &decode.output("bank_column"));
     m.output_for("result_valid", &m.all_of(&valid), "A number of each bank is there.");

@@ -48,26 +48,7 @@ pub fn reciprocal() -> Result<FunctionUnit, Error> {
 /// # Errors
 /// As [`reciprocal`].
 pub fn inverse_square_root() -> Result<FunctionUnit, Error> {
-    let p = Pipeline::new("inverse_square_root", "1 / sqrt(x): shifted exponent and one step.")?;
-    let x = p.x.clone();
-    let m = &p.m;
-    m.section("seed");
-    let refused = p.join("refused", &[&x], |of| {
-        let x = Fields::of(m, "x", &of[0], FP32);
-        m.discard(&x.significand);
-        x.sign | x.zero | x.infinite | x.nan
-    });
-    let seed = p.join("seed", &[&x], |of| {
-        m.constant(ROOT_SEED, FP32.width()) - of[0].bits(1..FP32.width()).extend(FP32.width())
-    });
-    m.section("step");
-    let half = p.times("half", &p.number(0.5), &x);
-    let once = p.times("half_seed", &half, &seed);
-    let twice = p.times("half_square", &once, &seed);
-    let rest = p.plus("rest", &p.number(1.5), &p.negated("minus_half_square", &twice));
-    let root = p.times("root", &seed, &rest);
-    let y = p.join("chosen", &[&refused, &root], |of| of[0].mux(&constant_nan(&p), &of[1]));
-    p.finish(&y).map(unit)
+    inverse_square_root_function().map(unit)
 }
 
 /// `exponential`: e^x.
@@ -93,7 +74,7 @@ pub fn tanh() -> Result<FunctionUnit, Error> {
 pub fn gelu() -> Result<FunctionUnit, Error> {
     let bend = tanh_function()?;
     let p = Pipeline::new("gelu", "x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).")?;
-    let x = p.x.clone();
+    let x = p.argument("x");
     let linear = p.times("cubic_1", &p.number(GELU_CUBIC), &x);
     let square = p.times("cubic_2", &linear, &x);
     let cubic = p.times("cubic_3", &square, &x);
@@ -118,9 +99,9 @@ fn infinity(p: &Pipeline) -> Signal {
     p.m.constant(255 << FP32.fraction, FP32.width())
 }
 
-fn reciprocal_function() -> Result<Function, Error> {
+pub(super) fn reciprocal_function() -> Result<Function, Error> {
     let p = Pipeline::new("reciprocal", "1 / x: linear seed and three Newton-Raphson steps.")?;
-    let x = p.x.clone();
+    let x = p.argument("x");
     let m = &p.m;
     m.section("scale to [0.5, 1)");
     let scaled = p.join("scaled", &[&x], |of| {
@@ -142,35 +123,53 @@ fn reciprocal_function() -> Result<Function, Error> {
     }
     m.section("scale back");
     let shifted = p.shifted("shifted", &guess, &exponent);
-    let [zero, infinite, is_nan, negative] = classes(&p, &x);
-    let operands = [&is_nan, &zero, &infinite, &negative, &shifted];
-    let y = p.join("chosen", &operands, |of| {
-        let result = of[1].mux(&infinity(&p), (!&of[2]).gate(&of[4]));
-        let result = m.wire("unsigned_result", &result);
-        let result = (result.msb() ^ &of[3]).concat(&result.bits(0..FP32.width() - 1));
+    // Infinity needs no case of its own: 2 * 2^-129 is zero.
+    let [zero, is_nan, negative] = classes(&p, &x);
+    let y = p.join("chosen", &[&is_nan, &zero, &negative, &shifted], |of| {
+        let result = m.wire("unsigned_result", &of[1].mux(&infinity(&p), &of[3]));
+        let result = (result.msb() ^ &of[2]).concat(&result.bits(0..FP32.width() - 1));
         of[0].mux(&constant_nan(&p), &result)
     });
     p.finish(&y)
 }
 
-/// Whether `x` is zero, infinite, no number; its sign.
-fn classes(p: &Pipeline, x: &Staged) -> [Staged; 4] {
+/// Whether `x` is zero, and no number; its sign.
+fn classes(p: &Pipeline, x: &Staged) -> [Staged; 3] {
     let m = &p.m;
     let number = x.at(m, x.stage());
     let fields = Fields::of(m, "x", &number, FP32);
     m.discard(&fields.significand);
+    m.discard(&fields.infinite);
     let of = |name: &str, signal: Signal| p.join(name, &[x], |_| signal);
-    [
-        of("is_zero", fields.zero),
-        of("is_infinite", fields.infinite),
-        of("is_nan", fields.nan),
-        of("is_negative", fields.sign),
-    ]
+    [of("is_zero", fields.zero), of("is_nan", fields.nan), of("is_negative", fields.sign)]
 }
 
-fn exponential_function() -> Result<Function, Error> {
+pub(super) fn inverse_square_root_function() -> Result<Function, Error> {
+    let p = Pipeline::new("inverse_square_root", "1 / sqrt(x): shifted exponent and one step.")?;
+    let x = p.argument("x");
+    let m = &p.m;
+    m.section("seed");
+    let refused = p.join("refused", &[&x], |of| {
+        let x = Fields::of(m, "x", &of[0], FP32);
+        m.discard(&x.significand);
+        x.sign | x.zero | x.infinite | x.nan
+    });
+    let seed = p.join("seed", &[&x], |of| {
+        m.constant(ROOT_SEED, FP32.width()) - of[0].bits(1..FP32.width()).extend(FP32.width())
+    });
+    m.section("step");
+    let half = p.times("half", &p.number(0.5), &x);
+    let once = p.times("half_seed", &half, &seed);
+    let twice = p.times("half_square", &once, &seed);
+    let rest = p.plus("rest", &p.number(1.5), &p.negated("minus_half_square", &twice));
+    let root = p.times("root", &seed, &rest);
+    let y = p.join("chosen", &[&refused, &root], |of| of[0].mux(&constant_nan(&p), &of[1]));
+    p.finish(&y)
+}
+
+pub(super) fn exponential_function() -> Result<Function, Error> {
     let p = Pipeline::new("exponential", "e^x: x = k ln 2 + r, six terms through r^5.")?;
-    let x = p.x.clone();
+    let x = p.argument("x");
     let m = &p.m;
     m.section("steps of ln 2");
     let ratio = p.times("ratio", &x, &p.number(LOG2_E));
@@ -205,7 +204,7 @@ fn tanh_function() -> Result<Function, Error> {
     let (exponential, reciprocal) = (exponential_function()?, reciprocal_function()?);
     let what = "Hyperbolic tangent: a series below 1/2, the exponential of -2 abs(x) beyond.";
     let p = Pipeline::new("tanh", what)?;
-    let x = p.x.clone();
+    let x = p.argument("x");
     p.m.section("below 1/2");
     let square = p.times("square", &x, &x);
     let series = p.polynomial("series", &TANH, &square);

@@ -49,9 +49,9 @@ impl Staged {
     }
 }
 
-/// A function of one number, a result per cycle.
+/// A function, a result per cycle.
 pub(super) struct Function {
-    /// With the ports `x` and `y`.
+    /// With the ports `x` and `y` where it is a function of one number.
     pub module: Arc<Module>,
     /// From a number to its result \[cycles\].
     pub latency: u32,
@@ -60,8 +60,6 @@ pub(super) struct Function {
 /// A function under construction.
 pub(super) struct Pipeline {
     pub m: ModuleBuilder,
-    /// The argument.
-    pub x: Staged,
     add: Arc<Module>,
     multiply: Arc<Module>,
 }
@@ -72,8 +70,12 @@ impl Pipeline {
         let m = ModuleBuilder::new(name);
         m.doc(what);
         m.doc("FP32; a number per cycle, a register behind every multiplication and addition.");
-        let x = Staged::new("x", 0, m.input("x", FP32.width()), false);
-        Ok(Self { m, x, add: fp32_add()?, multiply: fp32_multiply()? })
+        Ok(Self { m, add: fp32_add()?, multiply: fp32_multiply()? })
+    }
+
+    /// An argument: an input port, there in the first stage.
+    pub fn argument(&self, name: &str) -> Staged {
+        Staged::new(name, 0, self.m.input(name, FP32.width()), false)
     }
 
     /// The FP32 number nearest to `value`.
@@ -170,11 +172,18 @@ impl Pipeline {
         Staged::new(name, x.stage() + function.latency, instance.output("y"), false)
     }
 
-    /// The finished function.
+    /// The finished function of one number, with the port `y`.
     pub fn finish(self, y: &Staged) -> Result<Function, Error> {
-        let latency = y.stage();
+        self.finish_with(&[("y", y)])
+    }
+
+    /// The finished function; all results show in the stage of the last one.
+    pub fn finish_with(self, results: &[(&str, &Staged)]) -> Result<Function, Error> {
+        let latency = results.iter().map(|(_, result)| result.stage()).max().unwrap_or(0);
         self.m.latency(format!("{latency} cycles; a number per cycle"));
-        self.m.output("y", &y.at(&self.m, latency));
+        for (port, result) in results {
+            self.m.output(*port, &result.at(&self.m, latency));
+        }
         Ok(Function { module: self.m.finish()?, latency })
     }
 }
