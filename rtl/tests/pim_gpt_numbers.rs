@@ -59,7 +59,9 @@ fn dot_products_are_those_of_the_host_in_the_same_order() {
 #[test]
 fn functions_hold_their_bounds() {
     type Build = fn() -> Result<pim_gpt::FunctionUnit, attelier_rtl::Error>;
-    let cases: [(Build, fn(f64) -> f64, f64, f64, f64); 5] = [
+    /// Hardware, mathematics, first and last argument, relative error.
+    type Case = (Build, fn(f64) -> f64, f64, f64, f64);
+    let cases: [Case; 5] = [
         (pim_gpt::reciprocal, |x| 1.0 / x, 0.01, 90.0, 3e-7),
         (pim_gpt::inverse_square_root, |x| 1.0 / x.sqrt(), 0.01, 90.0, 0.001_753),
         (pim_gpt::exponential, f64::exp, -80.0, 80.0, 4e-6),

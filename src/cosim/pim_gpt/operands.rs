@@ -23,7 +23,8 @@ pub fn moderate<const FRACTION: u32>(random: &mut Random) -> Float<FRACTION> {
 
 /// A number near another one: equal, opposite or a few units in the last place away.
 pub fn near<const FRACTION: u32>(random: &mut Random, other: Float<FRACTION>) -> Float<FRACTION> {
-    let distance = (random.below(9) << random.below(2) * 4 * u64::from(random.chance(1, 2))) as u32;
+    let shift = if random.chance(1, 4) { 4 } else { 0 };
+    let distance = (random.below(9) << shift) as u32;
     let bits = match random.chance(1, 2) {
         true => other.to_bits().wrapping_add(distance),
         false => other.to_bits().wrapping_sub(distance),

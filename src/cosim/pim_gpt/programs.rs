@@ -89,7 +89,7 @@ impl Programs {
     /// Something that the ASIC computes before a vector is written, or nothing.
     fn announce(&mut self) -> Option<u32> {
         let numbers = self.random.bits(32) as u32;
-        let event = match self.random.below(4) {
+        match self.random.below(4) {
             0 => None,
             1 => {
                 self.ask(Function::Softmax, numbers, None);
@@ -102,8 +102,7 @@ impl Programs {
                 self.ask(Function::Norm, numbers, Some(self.event));
                 Some(self.event)
             }
-        };
-        event
+        }
     }
 
     fn ask(&mut self, function: Function, numbers: u32, event: Option<u32>) {

@@ -8,9 +8,8 @@ use super::{
     arithmetic::{bf16_product, fp32_add, fp32_to_bf16},
     float::{BF16, FP32},
     functions::inverse_square_root_function,
-    passes::{FirstPass, after, slice, strobe_after, tree},
+    passes::{FirstPass, after, row_beats, slice, strobe_after, tree},
     pipeline::{Function, Pipeline},
-    softmax::row_beats,
 };
 use crate::{Error, ModuleBuilder, Signal, ir::Module};
 
@@ -75,13 +74,12 @@ pub fn layer_norm(params: &PimGpt) -> Result<Arc<Module>, Error> {
     let squares = tree(&m, "total_squares", squares, join);
 
     m.section("mean and inverse deviation, kept for the second pass");
-    let taken = first.taken();
     let of_row = m.instance("statistics", &statistics.module);
     of_row
         .input("sum", &sum)
         .input("squares", &squares)
-        .input("inverse_width", m.pipe_when("row_inverse_width", &taken, &inverse_width))
-        .input("epsilon", m.pipe_when("row_epsilon", &taken, &epsilon));
+        .input("inverse_width", m.pipe_when("row_inverse_width", &first.taken, &inverse_width))
+        .input("epsilon", m.pipe_when("row_epsilon", &first.taken, &epsilon));
     let known = strobe_after(&m, "known", &first.gathered, levels + statistics.latency);
     let mean = m.pipe_when("mean", &known, &of_row.output("mean"));
     let inverse = m.pipe_when("inverse_deviation", &known, &of_row.output("inverse_deviation"));

@@ -1,14 +1,32 @@
 //! A row in two passes: beats come and are kept, then they are read back once something of all of them
 //! is known, such as their maximum.
 
-use crate::{ModuleBuilder, Signal, bits::index_width, ir::MemoryStyle};
+use attelier_hw::pim_gpt::PimGpt;
+
+use crate::{Error, ModuleBuilder, Signal, bits::index_width, ir::MemoryStyle};
 
 /// Lanes that are built; an ASIC with more of them has several such slices.
 const SLICE: u32 = 8;
 
+/// Beats of the longest row that a memory is made for.
+const MOST_BEATS: u32 = 1 << 12;
+
 /// Lanes of a slice of an ASIC with this many.
 pub(super) fn slice(lanes: u32) -> u32 {
     lanes.min(SLICE)
+}
+
+/// Beats of all lanes that the memory of the ASIC holds, down to a power of two.
+pub(super) fn row_beats(module: &str, params: &PimGpt, number_bytes: u64) -> Result<u32, Error> {
+    let asic = &params.asic;
+    let beats = asic.sram_bytes / number_bytes / u64::from(asic.multipliers);
+    match beats.checked_ilog2() {
+        Some(bits @ 1..) => Ok(1 << bits.min(MOST_BEATS.ilog2())),
+        _ => {
+            let expected = "at least two beats of all lanes";
+            Err(Error::parameter(module, "asic.sram_bytes", asic.sram_bytes, expected))
+        }
+    }
 }
 
 /// A one-bit value some cycles later; registers `name_1`, `name_2`, ... are zero after a reset.
@@ -52,9 +70,9 @@ pub(super) struct FirstPass {
     depth: u32,
     place: Signal,
     ends: Signal,
-    /// The input is closed.
+    /// The last beat of a row is taken.
+    pub taken: Signal,
     busy: Signal,
-    closes: Signal,
 }
 
 impl FirstPass {
@@ -67,10 +85,10 @@ impl FirstPass {
         let busy = m.register("busy", 1).comment("A row waits for its second pass or is in it.");
         let ready = m.wire("ready", &!&busy);
         let enters = m.wire("enters", &(valid & &ready));
-        let closes = m.wire("closes", &(&enters & last));
+        let taken = m.wire("taken", &(&enters & last));
         m.output("s_axis_tready", &ready);
         let valid = m.pipe_reset("entered", &enters);
-        let ends = m.pipe_reset("row_ends", &closes);
+        let ends = m.pipe_reset("row_ends", &taken);
         let gathered = m.pipe_reset("row_gathered", &ends);
         let place = m.register("place", index_width(depth.into()));
         m.update_when(&place, &valid, (!&ends).gate(&(&place + 1)));
@@ -82,13 +100,8 @@ impl FirstPass {
             place,
             ends,
             busy,
-            closes,
+            taken,
         }
-    }
-
-    /// The last beat of a row is taken.
-    pub fn taken(&self) -> Signal {
-        self.closes.clone()
     }
 
     /// The second pass, from the cycle after `starts` on.
@@ -101,7 +114,7 @@ impl FirstPass {
         m.update(&reads, starts | (&reads & !&is_final));
         m.update_when(&position, &reads, (!&is_final).gate(&(&position + 1)));
         let finishes = m.wire("finishes", &(&reads & &is_final));
-        m.update(&self.busy, &self.closes | (&self.busy & !&finishes));
+        m.update(&self.busy, &self.taken | (&self.busy & !&finishes));
         SecondPass { first: self, reads, position, finishes }
     }
 }

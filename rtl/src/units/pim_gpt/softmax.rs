@@ -9,10 +9,12 @@ use super::{
     arithmetic::{fp32_add, fp32_multiply, fp32_to_bf16},
     float::{BF16, FP32, nan},
     functions::{exponential_function, reciprocal_function},
-    passes::{FirstPass, after, slice, strobe_after, tree},
+    passes::{FirstPass, after, row_beats, slice, strobe_after, tree},
 };
 use crate::{Error, ModuleBuilder, Signal, bits::Bits, ir::Module};
 
+/// Below every score.
+const NEGATIVE_INFINITY: u64 = 0xff80_0000;
 /// Bytes of a score in the memory of the ASIC.
 const SCORE_BYTES: u64 = 4;
 
@@ -61,11 +63,14 @@ pub fn softmax(params: &PimGpt) -> Result<Arc<Module>, Error> {
             m.pipe(format!("scaled_{lane}"), &product)
         })
         .collect();
-    let least = m.constant(0xff80_0000, FP32.width());
+    let least = m.constant(NEGATIVE_INFINITY, FP32.width());
     let maxima: Vec<Signal> = (0..)
         .zip(&scaled)
         .map(|(lane, score): (u32, _)| {
-            let maximum = m.register_from(format!("maximum_{lane}"), Bits::new(0xff80_0000, 32));
+            let maximum = m.register_from(
+                format!("maximum_{lane}"),
+                Bits::new(NEGATIVE_INFINITY, FP32.width()),
+            );
             let larger = larger(&m, &maximum, score);
             let takes = first.valid.clone() & first.keep.bit(lane) & larger;
             let takes = m.wire(format!("takes_{lane}"), &takes);
@@ -121,22 +126,6 @@ pub fn softmax(params: &PimGpt) -> Result<Arc<Module>, Error> {
     m.output("factor", &inverse.output("y"));
     m.finish()
 }
-
-/// Beats of all lanes that the memory of the ASIC holds, down to a power of two.
-pub(super) fn row_beats(module: &str, params: &PimGpt, number_bytes: u64) -> Result<u32, Error> {
-    let asic = &params.asic;
-    let beats = asic.sram_bytes / number_bytes / u64::from(asic.multipliers);
-    match beats.checked_ilog2() {
-        Some(bits @ 1..) => Ok(1 << bits.min(MOST_BEATS.ilog2())),
-        _ => {
-            let expected = "at least two beats of all lanes";
-            Err(Error::parameter(module, "asic.sram_bytes", asic.sram_bytes, expected))
-        }
-    }
-}
-
-/// Beats of the longest row that a memory is made for.
-const MOST_BEATS: u32 = 1 << 12;
 
 /// Whether `a` < `b`, where `a` is a number; false if `b` is none. -0 is less than +0.
 fn larger(m: &ModuleBuilder, a: &Signal, b: &Signal) -> Signal {
