@@ -175,7 +175,8 @@ fn what_cannot_be_built_leaves_no_folder() {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     };
     refused(&["nothing", "-o", "out"], "there is no design or unit `nothing`");
-    refused(&["pim-gpt", "-o", "out"], "there is no hardware of `pim-gpt`");
+    let burst = ["pim-gpt/global_buffer", "--set", "mac.multipliers=8", "-o", "out"];
+    refused(&burst, "memory.burst_bytes");
     let lanes = ["zero_eliminator", "--set", "topk_value.parallelism=0", "-o", "out"];
     refused(&lanes, "topk_value.parallelism");
     refused(&["qk_array", "--set", "head_dim=0", "-o", "out"], "head_dim");

@@ -11,6 +11,7 @@
 //! either case.
 
 mod compare;
+pub mod pim_gpt;
 mod random;
 mod select;
 pub mod spatten;
@@ -70,10 +71,12 @@ pub trait Unit: Send + Sync {
     /// Why these requests bring nothing to the unit.
     fn real(
         &self,
-        pins: &Pins,
-        plan: Plan,
-        requests: &Requests,
-    ) -> Result<Box<dyn Vectors>, String>;
+        _pins: &Pins,
+        _plan: Plan,
+        _requests: &Requests,
+    ) -> Result<Box<dyn Vectors>, String> {
+        Err("real requests are recorded for the units of SpAtten only".into())
+    }
 
     /// What the stimulus consists of, where beats do not say it.
     fn stimulus(&self, _plan: Plan) -> Option<String> {

@@ -1,9 +1,11 @@
 //! What a design or unit on the command line stands for.
 
 use anyhow::{Result, bail};
-use attelier_hw::{config::Config, designs::DESIGNS, record::Record, spatten::Spatten};
+use attelier_hw::{
+    config::Config, designs::DESIGNS, pim_gpt::PimGpt, record::Record, spatten::Spatten,
+};
 
-use super::{Unit, spatten};
+use super::{Unit, pim_gpt, spatten};
 use crate::{cli::Overrides, machines};
 
 /// Units of one machine.
@@ -26,8 +28,10 @@ struct Family {
     build: fn(&Config) -> Result<Selection>,
 }
 
-const FAMILIES: &[Family] =
-    &[Family { designs: &["spatten", "spatten-eighth", "spatten-small"], build: of_spatten }];
+const FAMILIES: &[Family] = &[
+    Family { designs: &["spatten", "spatten-eighth", "spatten-small"], build: of_spatten },
+    Family { designs: &["pim-gpt", "pim-gpt-aim"], build: of_pim_gpt },
+];
 
 fn of_spatten(config: &Config) -> Result<Selection> {
     let params = Spatten::check(config)?;
@@ -37,6 +41,17 @@ fn of_spatten(config: &Config) -> Result<Selection> {
         clock_hz: params.clock_hz,
         units: spatten::units(&params),
         params,
+    })
+}
+
+fn of_pim_gpt(config: &Config) -> Result<Selection> {
+    let params = PimGpt::check(config)?;
+    Ok(Selection {
+        design: config.design().name,
+        config_hash: Record::config_hash(&params),
+        // Bank units and ASIC have clocks of their own; a multiply-accumulate unit decides here.
+        clock_hz: params.mac.clock_hz,
+        units: pim_gpt::units(&params),
     })
 }
 

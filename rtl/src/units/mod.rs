@@ -1,3 +1,4 @@
 //! Hardware units, by design and named as in `attelier_hw` and in the simulator.
 
+pub mod pim_gpt;
 pub mod spatten;

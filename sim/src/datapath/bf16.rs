@@ -51,6 +51,8 @@ impl<const FRACTION: u32> Float<FRACTION> {
     pub const ZERO: Self = Self(0);
     /// 1.
     pub const ONE: Self = Self((BIAS as u32) << FRACTION);
+    /// Below every number.
+    pub const NEGATIVE_INFINITY: Self = Self((1 << (FRACTION + 8)) | (TOP << FRACTION));
     /// Every result that is no number.
     pub const NAN: Self = Self((TOP << FRACTION) | (1 << (FRACTION - 1)));
 

@@ -83,7 +83,8 @@ fn shifted(x: Fp32, exponent: i32) -> Fp32 {
 
 /// 1 / x.
 pub fn reciprocal(x: Fp32) -> Fp32 {
-    let (positive, infinity) = (magnitude(x), number(f64::INFINITY));
+    // Rounding to its own format makes a subnormal number the zero that it counts as.
+    let (positive, infinity) = (magnitude(x.round()), number(f64::INFINITY));
     if positive.is_nan() {
         return Fp32::NAN;
     }
@@ -180,6 +181,7 @@ mod tests {
         assert_eq!(reciprocal(Fp32::ONE), Fp32::ONE);
         assert_eq!(reciprocal(Fp32::ZERO.negate()), fp32(f64::NEG_INFINITY));
         assert_eq!(reciprocal(fp32(f64::INFINITY)), Fp32::ZERO);
+        assert_eq!(reciprocal(Fp32::from_bits(0x8000_0001)), fp32(f64::NEG_INFINITY));
         assert!(reciprocal(Fp32::NAN).is_nan());
     }
 

@@ -32,7 +32,8 @@ impl Lanes {
     /// The sum is that of the numbers that the banks get, after rounding.
     pub fn softmax(&self, scores: &[Fp32], scale: Fp32) -> Softmax {
         let scaled: Vec<Fp32> = scores.iter().map(|&score| multiply(score, scale)).collect();
-        let most = scaled.iter().copied().reduce(larger).unwrap_or(Fp32::ZERO);
+        // From -infinity on, in any order: what is no number is passed over.
+        let most = scaled.iter().copied().fold(Fp32::NEGATIVE_INFINITY, larger);
         let exponentials = scaled.iter().map(|&score| exponential(add(score, most.negate())));
         let numbers: Vec<Bf16> = exponentials.map(Fp32::narrow).collect();
         let inverse = reciprocal(self.sum(numbers.iter().map(|number| number.widen())));
@@ -53,6 +54,11 @@ pub struct Softmax {
 }
 
 impl Softmax {
+    /// What the product of the numbers with the values is multiplied with.
+    pub fn factor(&self) -> Fp32 {
+        self.factor
+    }
+
     /// A mixed value from the product of the numbers with the values.
     pub fn finish(&self, sum: Fp32) -> Fp32 {
         multiply(sum, self.factor)
