@@ -124,6 +124,9 @@ fn requests(args: &CosimArgs, knobs: &[&str], selection: &Selection) -> Result<O
         }
         return Ok(None);
     };
+    let Some(params) = &selection.records else {
+        bail!("real requests are recorded for the units of SpAtten only: leave `--workload` out");
+    };
     let is_counts = workload::file(name).is_none() || workload::is_config(name);
     let source = if is_counts { None } else { Source::open(name, &args.text)? };
     let Some(source) = source else {
@@ -137,9 +140,9 @@ fn requests(args: &CosimArgs, knobs: &[&str], selection: &Selection) -> Result<O
     settings.extend(Some(asked).filter(|asked| *asked != Pruning::default()));
     let recordings = settings
         .iter()
-        .map(|pruning| machines::spatten::record(&selection.params, &source, pruning))
+        .map(|pruning| machines::spatten::record(params, &source, pruning))
         .collect::<Result<Vec<_>>>()?;
-    Requests::new(&selection.params, &recordings).map(Some)
+    Requests::new(params, &recordings).map(Some)
 }
 
 /// The rows as a table, then what is wrong.

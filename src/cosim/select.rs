@@ -16,8 +16,8 @@ pub struct Selection {
     pub config_hash: String,
     /// Clock that its parameters ask for \[Hz\].
     pub clock_hz: u64,
-    /// Its parameters.
-    pub params: Spatten,
+    /// The machine that real requests are recorded on, where there is one for this design.
+    pub records: Option<Spatten>,
     /// The units named, or all.
     pub units: Vec<Box<dyn Unit>>,
 }
@@ -40,7 +40,7 @@ fn of_spatten(config: &Config) -> Result<Selection> {
         config_hash: Record::config_hash(&params),
         clock_hz: params.clock_hz,
         units: spatten::units(&params),
-        params,
+        records: Some(params),
     })
 }
 
@@ -52,6 +52,7 @@ fn of_pim_gpt(config: &Config) -> Result<Selection> {
         // Bank units and ASIC have clocks of their own; a multiply-accumulate unit decides here.
         clock_hz: params.mac.clock_hz,
         units: pim_gpt::units(&params),
+        records: None,
     })
 }
 
