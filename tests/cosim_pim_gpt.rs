@@ -1,6 +1,8 @@
 //! PIM-GPT's units in RTL, run natively, against the simulator: every output in every cycle.
 #![allow(clippy::unwrap_used, reason = "a test may stop here")]
 
+mod common;
+
 use attelier::cosim::{Options, Plan, Witness, compare, pim_gpt::units};
 use attelier_hw::{config, pim_gpt::PimGpt};
 
@@ -28,6 +30,42 @@ fn agree(sets: &[&str], beats: u64) {
 #[test]
 fn all_units_equal_the_simulator() {
     agree(&["memory.banks=4"], 20_000);
+}
+
+/// A refresh becomes due after little more time than one takes: they meet open rows, waiting vectors, and
+/// each other; under Icarus as well.
+#[test]
+fn refreshes_come_wherever_they_may() {
+    let sets = ["memory.banks=4", "timing.n_refi=1100"].map(str::to_owned);
+    let params = PimGpt::check(&config::load("pim-gpt", None, &sets).unwrap()).unwrap();
+    let units = units(&params);
+    for (name, with, beats) in [
+        ("sequencer", vec![Witness::Native], 30_000),
+        ("sequenced_channel", vec![Witness::Native], 10_000),
+        ("sequencer", vec![Witness::Icarus], 3_000),
+    ] {
+        if with == [Witness::Icarus] && !common::has("iverilog") {
+            continue;
+        }
+        let unit = units.iter().find(|unit| unit.name() == name).unwrap();
+        let options = Options { with, plan: Plan { beats, seed: 5 }, icarus_beats: beats };
+        let row = compare(&**unit, &options).unwrap();
+        assert!(row.passed() && row.vectors >= beats, "{name}: {:?}", row.faults);
+        // Sixteen refreshes and more.
+        assert!(row.cycles > 16 * 1100, "{name}: {} cycles", row.cycles);
+    }
+}
+
+#[test]
+fn machines_that_cannot_be_compared_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |set: &str, part: &str| {
+        let args = ["cosim", "pim-gpt/sequencer", "--with", "native", "--set", set];
+        let text = common::stderr(&common::attelier(folder.path(), &args).code(2));
+        assert!(text.contains(part), "{text}");
+    };
+    refused("timing.n_rtw=1", "tRTW");
+    refused("memory.rows=32", "memory.rows");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use common::{attelier, has, stderr, stdout};
 use serde_json::Value;
 
 /// What Yosys 0.23 reports for units of `spatten-eighth`: tables for logic and memory, flip-flops,
-/// DSP48E2, RAMB18 (`attelier synth spatten-eighth`). What joins the units to a machine has not been measured.
+/// DSP48E2, RAMB18 (`attelier synth spatten-eighth`). The whole machine has a test of its own.
 const YOSYS: [(&str, u64, u64, u64, u64); 21] = [
     ("lfsr", 1, 16, 0, 0),
     ("comparator_array", 288, 0, 0, 0),
@@ -41,6 +41,18 @@ const YOSYS: [(&str, u64, u64, u64, u64); 21] = [
     ("pv_array", 6530, 3750, 64, 0),
     ("head_importance", 2442, 1721, 0, 3),
 ];
+
+/// The whole machine as Yosys builds it (`attelier synth spatten-small/spatten_core`).
+#[test]
+fn the_estimate_of_a_machine_is_within_a_quarter_of_yosys() {
+    let params = Spatten::preset("spatten-small").unwrap();
+    let units = units(&params);
+    let core = units.iter().find(|unit| unit.name() == "spatten_core").unwrap();
+    let ours = estimate(&core.design().unwrap(), core.top(), &Delays::default()).unwrap();
+    assert!(within_a_quarter(ours.lut + ours.lutram, 16_780), "{ours:?}");
+    assert!(within_a_quarter(ours.ff, 7166), "{ours:?}");
+    assert_eq!((ours.dsp, ours.ramb18), (52, 50));
+}
 
 /// 512 multipliers of the published size: 512 DSP48E2 in Yosys as well (`attelier synth spatten/qk_array`).
 #[test]
@@ -133,6 +145,16 @@ fn two_emissions_are_the_same_bytes_and_read_well() {
     assert!(!eliminator.contains("layer_2_"));
 }
 
+#[test]
+fn the_first_words_of_a_name_stand_for_all_that_begin_so() {
+    let folder = tempfile::tempdir().unwrap();
+    attelier(folder.path(), &["rtl", "spatten-small/topk", "-o", "out", "--beats", "2"]).code(0);
+    let names = fs::read_dir(folder.path().join("out")).unwrap();
+    let mut names: Vec<_> = names.map(|unit| unit.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["topk_step", "topk_token", "topk_value"]);
+}
+
 fn run(folder: &Path, program: &str, args: &[&str]) -> Output {
     Command::new(program).args(args).current_dir(folder).output().unwrap()
 }
@@ -174,6 +196,7 @@ fn what_cannot_be_built_leaves_no_folder() {
         assert!(!folder.path().join("out").exists());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     };
+    refused(&["top", "-o", "out"], "there is no design or unit `top`");
     refused(&["nothing", "-o", "out"], "there is no design or unit `nothing`");
     let burst = ["pim-gpt/global_buffer", "--set", "mac.multipliers=8", "-o", "out"];
     refused(&burst, "memory.burst_bytes");

@@ -22,7 +22,7 @@ use crate::{
 /// What to compare, and with whom.
 #[derive(Debug, Args)]
 pub struct CosimArgs {
-    /// Design, unit of the default design, or DESIGN/UNIT
+    /// Design, unit of the default design, or DESIGN/UNIT; `topk` is all units that begin so
     #[arg(value_name = "DESIGN or UNIT", default_value = machines::DEFAULT_DESIGN)]
     pub target: String,
     /// Witnesses beside the model

@@ -23,7 +23,7 @@ use crate::{
 /// What to emit, and where.
 #[derive(Debug, Args)]
 pub struct RtlArgs {
-    /// Design, unit of the default design, or DESIGN/UNIT
+    /// Design, unit of the default design, or DESIGN/UNIT; `topk` is all units that begin so
     #[arg(value_name = "DESIGN or UNIT")]
     pub target: String,
     /// Folder to make: one folder per unit in it; it must not exist or be empty

@@ -20,7 +20,7 @@ use crate::{
 /// What to synthesise.
 #[derive(Debug, Args)]
 pub struct SynthArgs {
-    /// Design, unit of the default design, or DESIGN/UNIT
+    /// Design, unit of the default design, or DESIGN/UNIT; `topk` is all units that begin so
     #[arg(value_name = "DESIGN or UNIT")]
     pub target: String,
     /// How the design departs from its preset

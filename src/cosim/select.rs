@@ -5,8 +5,13 @@ use attelier_hw::{
     config::Config, designs::DESIGNS, pim_gpt::PimGpt, record::Record, spatten::Spatten,
 };
 
+use attelier_sim::units::pim_sequencer::PimSequencer;
+
 use super::{Unit, pim_gpt, spatten};
 use crate::{cli::Overrides, machines};
+
+/// In a second.
+const PICOSECONDS: u64 = 1_000_000_000_000;
 
 /// Units of one machine.
 pub struct Selection {
@@ -46,17 +51,20 @@ fn of_spatten(config: &Config) -> Result<Selection> {
 
 fn of_pim_gpt(config: &Config) -> Result<Selection> {
     let params = PimGpt::check(config)?;
+    // Timings that contradict each other are found when a memory is built from them.
+    PimSequencer::new(&params)?;
     Ok(Selection {
         design: config.design().name,
         config_hash: Record::config_hash(&params),
-        // Bank units and ASIC have clocks of their own; a multiply-accumulate unit decides here.
-        clock_hz: params.mac.clock_hz,
+        // All units run on the command clock.
+        clock_hz: PICOSECONDS / u64::from(params.timing.tck_ps.max(1)),
         units: pim_gpt::units(&params),
         records: None,
     })
 }
 
-/// The units of a target: a design, a unit of the default design, or `DESIGN/UNIT`.
+/// The units of a target: a design, a unit of the default design, or `DESIGN/UNIT`, where the first words
+/// of a name stand for all units that begin with them: `topk` for `topk_step`, `topk_value` and the rest.
 ///
 /// # Errors
 /// An unknown design or unit, a design without hardware, and whatever is wrong with its values.
@@ -71,7 +79,10 @@ pub fn select(target: &str, overrides: &Overrides) -> Result<Selection> {
     let mut selection = (family.build)(&loaded.config)?;
     if let Some(unit) = unit {
         let known: Vec<&str> = selection.units.iter().map(|unit| unit.name()).collect();
-        if !known.contains(&unit) {
+        let is_exact = known.contains(&unit);
+        let begins = |name: &str| name.strip_prefix(unit).is_some_and(|rest| rest.starts_with('_'));
+        let is_meant = |name: &str| if is_exact { name == unit } else { begins(name) };
+        if !known.iter().any(|name| is_meant(name)) {
             let designs: Vec<&str> = DESIGNS.iter().map(|design| design.name).collect();
             bail!(
                 "there is no design or unit `{unit}`: expected one of {} or one of {}",
@@ -79,7 +90,7 @@ pub fn select(target: &str, overrides: &Overrides) -> Result<Selection> {
                 known.join(", ")
             );
         }
-        selection.units.retain(|known| known.name() == unit);
+        selection.units.retain(|known| is_meant(known.name()));
     }
     Ok(selection)
 }

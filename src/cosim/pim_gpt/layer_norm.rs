@@ -10,8 +10,11 @@ use attelier_sim::units::pim_layer_norm::PimLayerNorm;
 use attelier_sim::units::pim_rows::Beat;
 
 use super::operands::{moderate, number};
-use super::rows::{Rows, lanes};
+use super::rows::{Rows, lanes, longest};
 use crate::cosim::{Plan, Random, Unit};
+
+/// A number in BF16.
+const ELEMENT_BYTES: u64 = 2;
 
 struct LayerNorm(PimGpt);
 
@@ -44,7 +47,7 @@ impl Unit for LayerNorm {
                 .map(|name| pins.output(name));
         let ready = pins.output("s_axis_tready");
         let mut model = PimLayerNorm::new(lanes as usize);
-        let mut rows = Rows::new(pins, lanes, plan);
+        let mut rows = Rows::new(pins, lanes, plan, longest(&self.0.asic, ELEMENT_BYTES));
         let mut random = Random::new(plan.seed, 4);
         let (mut wild, mut flat, mut level) = (false, false, Bf16::ZERO);
         let mut norm = Norm { weight: Vec::new(), bias: Vec::new(), epsilon: Fp32::ZERO };

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use attelier_hw::pim_gpt::PimGpt;
+use attelier_rtl::Error;
 use attelier_sim::datapath::bf16::Bf16;
 use attelier_sim::datapath::bf16_mac::dot;
 use attelier_sim::designs::pim_gpt::isa::{Function, Instruction};
@@ -15,6 +16,22 @@ use crate::cosim::Random;
 const ROWS: u32 = 16;
 /// Most chunks of a vector.
 const CHUNKS: u64 = 3;
+
+/// Fewest rows: two products of so many chunks lie beside each other.
+const LEAST_ROWS: u32 = 2 * ROWS * CHUNKS as u32;
+
+/// Refuses a machine on which drawn programs find no room.
+///
+/// # Errors
+/// Fewer rows than two products may take.
+pub fn fit(params: &PimGpt) -> Result<(), Error> {
+    let rows = params.memory.rows;
+    if rows < LEAST_ROWS {
+        let expected = "at least 96, which the programs of the comparison use";
+        return Err(Error::parameter("sequencer", "memory.rows", rows, expected));
+    }
+    Ok(())
+}
 
 /// Products without end.
 pub struct Programs {

@@ -7,8 +7,15 @@ use attelier_sim::units::pim_rows::Beat;
 
 use crate::cosim::{Pace, Plan, Random};
 
-/// Most beats of a row.
+/// Most beats of most rows.
 const MOST_BEATS: u64 = 12;
+
+/// Most beats of any row: what the memory of the ASIC holds of numbers of so many bytes, down to a power
+/// of two, at most 4,096.
+pub fn longest(asic: &Asic, number_bytes: u64) -> u64 {
+    let beats = asic.sram_bytes / number_bytes / u64::from(asic.multipliers);
+    beats.checked_ilog2().map_or(1, |bits| 1 << bits.min(12))
+}
 
 /// Lanes of the hardware units: those of one slice.
 pub fn lanes(asic: &Asic) -> u32 {
@@ -18,6 +25,7 @@ pub fn lanes(asic: &Asic) -> u32 {
 /// Rows of random length, at random pace; a beat waits until it is taken.
 pub struct Rows<const FRACTION: u32> {
     lanes: u32,
+    longest: u64,
     random: Random,
     pace: Pace,
     pins: [Pin; 3],
@@ -31,9 +39,10 @@ pub struct Rows<const FRACTION: u32> {
 
 impl<const FRACTION: u32> Rows<FRACTION> {
     /// No row yet.
-    pub fn new(pins: &Pins, lanes: u32, plan: Plan) -> Self {
+    pub fn new(pins: &Pins, lanes: u32, plan: Plan, longest: u64) -> Self {
         Self {
             lanes,
+            longest,
             random: Random::new(plan.seed, 1),
             pace: Pace::new(plan.seed, 2),
             pins: ["s_axis_tvalid", "s_axis_tlast", "s_axis_tkeep"].map(|name| pins.input(name)),
@@ -59,7 +68,13 @@ impl<const FRACTION: u32> Rows<FRACTION> {
         let begins = self.left > 0 || frame.beats() < self.most;
         if self.waiting.is_none() && self.pace.willing() && begins {
             if self.left == 0 {
-                self.left = 1 + self.random.below(MOST_BEATS * u64::from(self.lanes));
+                let lanes = u64::from(self.lanes);
+                let short = MOST_BEATS.min(self.longest) * lanes;
+                self.left = match self.random.below(64) {
+                    0 => self.longest * lanes,
+                    1 => 1 + self.random.below(self.longest * lanes),
+                    _ => 1 + self.random.below(short),
+                };
             }
             let count = self.left.min(self.lanes.into());
             self.left -= count;

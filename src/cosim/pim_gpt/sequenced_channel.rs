@@ -8,6 +8,7 @@ use attelier_sim::units::pim_decoder::{Command, PimDecoder};
 use attelier_sim::units::pim_mac::{self, PimMac};
 
 use super::operands::{noise, packed};
+use super::programs;
 use super::sequencer::Control;
 use crate::cosim::{Plan, Random, Unit};
 
@@ -28,6 +29,7 @@ impl Unit for SequencedChannel {
     }
 
     fn design(&self) -> Result<Design, Error> {
+        programs::fit(&self.0)?;
         Design::new([&units::pim_gpt::sequenced_channel(&self.0)?])
     }
 

@@ -11,7 +11,7 @@ use attelier_sim::designs::pim_gpt::isa::Instruction;
 use attelier_sim::units::pim_decoder::Command;
 use attelier_sim::units::pim_sequencer::{PimSequencer, Shown};
 
-use super::programs::Programs;
+use super::programs::{self, Programs};
 use crate::cosim::{Pace, Plan, Random, Unit};
 
 struct Sequencer(PimGpt);
@@ -31,6 +31,7 @@ impl Unit for Sequencer {
     }
 
     fn design(&self) -> Result<Design, Error> {
+        programs::fit(&self.0)?;
         Design::new([&units::pim_gpt::sequencer(&self.0)?])
     }
 
@@ -38,12 +39,18 @@ impl Unit for Sequencer {
         let mut control = Control::new(&self.0, pins, plan, false);
         let [command, row, column, half, select] =
             ["command", "row", "column", "half", "channel_select"].map(|name| pins.output(name));
+        let all = self.0.memory.channels;
         Box::new(move |frame: &mut Frame| {
             if frame.beats() >= plan.beats && control.programs.is_between() {
                 return false;
             }
             let shown = control.tick(frame);
-            frame.expect(select, (1 << shown.channels) - 1);
+            // Refreshes go everywhere.
+            let to = match shown.command {
+                Some(Command::Refresh) => all,
+                _ => shown.channels,
+            };
+            frame.expect(select, u64::MAX.checked_shr(64 - to.min(64)).unwrap_or(0));
             if shown.command.is_some() {
                 frame.count_beat();
             }
@@ -87,6 +94,7 @@ impl Unit for Sequencer {
         }
         if self.0.memory.refresh {
             faults.push(of("refreshes", Change::Zero));
+            faults.push(of("refreshes_all", Change::Zero));
         }
         faults
     }
@@ -114,8 +122,7 @@ impl Control {
     pub fn new(params: &PimGpt, pins: &Pins, plan: Plan, values: bool) -> Self {
         Self {
             programs: Programs::new(params, plan.seed, values),
-            // Hardware of a machine that the simulator cannot hold cannot be built either.
-            model: PimSequencer::new(params).expect("a checked record gives a memory"),
+            model: PimSequencer::new(params).expect("the selection of units has asked for one"),
             most: plan.beats,
             offers: Pace::new(plan.seed, 5),
             offered: false,

@@ -1,4 +1,4 @@
-//! Softmax: rows of up to a few beats, the corners of the format now and then.
+//! Softmax: mostly rows of a few beats, some as long as they may be, the corners of the format now and then.
 
 use attelier_hw::pim_gpt::PimGpt;
 use attelier_rtl::mutate::{Change, Mutation};
@@ -9,8 +9,11 @@ use attelier_sim::units::pim_rows::Beat;
 use attelier_sim::units::pim_softmax::PimSoftmax;
 
 use super::operands::{moderate, number};
-use super::rows::{Rows, lanes};
+use super::rows::{Rows, lanes, longest};
 use crate::cosim::{Plan, Random, Unit};
+
+/// A score in FP32.
+const SCORE_BYTES: u64 = 4;
 
 struct Softmax(PimGpt);
 
@@ -41,7 +44,7 @@ impl Unit for Softmax {
             ["number_valid", "number_last", "factor_valid", "factor"].map(|name| pins.output(name));
         let ready = pins.output("s_axis_tready");
         let mut model = PimSoftmax::new(lanes as usize);
-        let mut rows = Rows::new(pins, lanes, plan);
+        let mut rows = Rows::new(pins, lanes, plan, longest(&self.0.asic, SCORE_BYTES));
         let mut random = Random::new(plan.seed, 4);
         let (mut wild, mut scale) = (false, Fp32::ONE);
         let mut quiet = 0;

@@ -72,7 +72,7 @@ pub struct Row {
     pub pivot: u64,
 }
 
-/// Random rows with pivots, most of which are in the row or one below.
+/// Random rows with pivots, most of which are in the row, one below, or at an end.
 pub fn drawn(mut random: Random, lanes: u32, width: u32) -> Source<Row> {
     Box::new(iter::repeat_with(move || row(&mut random, lanes, width)))
 }
@@ -94,12 +94,16 @@ pub fn real(requests: &Requests, width: u32) -> Result<Source<Row>, String> {
 fn row(random: &mut Random, lanes: u32, width: u32) -> Row {
     let elements: Vec<u64> = (0..lanes).map(|_| random.bits(width)).collect();
     let near = elements[random.below(lanes.into()) as usize];
-    let pivot = match random.below(4) {
-        0 => random.bits(width),
-        1 => near.saturating_sub(1),
+    // Everything on one side, too.
+    let pivot = match random.below(8) {
+        0 => 0,
+        1 => u64::MAX >> (64 - width),
+        2 => random.bits(width),
+        3 => near.saturating_sub(1),
         _ => near,
     };
-    Row { elements, valid: random.bits(64) | random.bits(64), pivot }
+    let valid = if random.chance(1, 2) { u64::MAX } else { random.bits(64) | random.bits(64) };
+    Row { elements, valid, pivot }
 }
 
 impl ComparatorArray {

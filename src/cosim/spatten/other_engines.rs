@@ -106,7 +106,7 @@ impl Engine for BitonicSelect {
         vec![
             of("mirrors", Change::Inverted),
             of("stays_0", Change::Inverted),
-            of("merge_0_stays_1", Change::Zero),
+            of("merge_0_stays_0", Change::Zero),
             of("is_tail", Change::Zero),
             of("first_of_pair", Change::Delayed),
             of("reading", Change::Undelayed),

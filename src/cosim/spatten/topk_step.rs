@@ -54,7 +54,7 @@ impl Unit for TopKStep {
         let of = |module, signal, change| Mutation { module, signal, change };
         vec![
             of("comparator_array", "is_smaller_0", Change::Inverted),
-            of("comparator_array", "is_larger_1", Change::Zero),
+            of("comparator_array", "is_larger_0", Change::Zero),
             of("zero_eliminator", "layer_1_data_0", Change::Exchanged),
             of("zero_eliminator", "layer_0_steps_3", Change::Inverted),
         ]

@@ -42,7 +42,9 @@ pub fn sequencer(params: &PimGpt) -> Result<Arc<Module>, Error> {
     m.doc("before the distances of the record allow it. An instruction is taken in the cycle of its last");
     m.doc("command. Vectors wait for events, which the ASIC announces with `event_valid`. Refreshes come");
     m.doc("at REF, or with all banks closed while there is nothing else to do. Codes of commands are those");
-    m.doc("of `command_decoder`; 6 refreshes. Keys and values are not written: WRROW and WRELT do nothing.");
+    m.doc("of `command_decoder`; 6 refreshes, in all channels whatever is selected. Keys and values are not");
+    m.doc("written: WRROW and WRELT, and codes that are none, take a cycle and do nothing. Channels are chosen");
+    m.doc("while all banks are closed.");
     m.parameter("CHANNELS", memory.channels);
     m.parameter("ROWS", memory.rows);
     m.latency("1 cycle from an instruction to its first command, where distances allow it");
@@ -166,6 +168,7 @@ pub fn sequencer(params: &PimGpt) -> Result<Arc<Module>, Error> {
         m.all_of(&[macs.clone(), is_last, !&follows]),
         m.all_of(&[turn.clone(), writes.clone(), !&has_more]),
         &valid & word.opcode.ge(Opcode::WriteRow as u64),
+        &valid & word.opcode.eq(0u64),
     ]);
     let done = m.wire("done", &(&valid & done));
     m.output("s_axis_tready", &done);
@@ -215,7 +218,9 @@ pub fn sequencer(params: &PimGpt) -> Result<Arc<Module>, Error> {
     m.output("row", &row);
     m.output("column", &column);
     m.output("half", &half);
-    m.output("channel_select", &select);
+    // The cells of channels that do not compute need refreshing as well.
+    let all = m.pipe_reset("refreshes_all", &refreshed).repeat(channels);
+    m.output("channel_select", &m.wire("selected_channels", &(&select | all)));
     m.section("orders to the ASIC");
     m.output_for(
         "asic_valid",
