@@ -15,6 +15,10 @@ use rand_pcg::Pcg64Mcg;
 
 const MACHINES: usize = 50;
 
+/// Most multipliers of an array with which the units are linted joined to the whole machine as well, which
+/// takes the linter longer than all of them.
+const MOST_MULTIPLIERS: u32 = 16;
+
 /// Assignments to a preset, some of which contradict each other; the presets themselves are larger.
 fn draw(random: &mut Pcg64Mcg) -> Vec<String> {
     let mut sets = Vec::new();
@@ -39,7 +43,7 @@ fn draw(random: &mut Pcg64Mcg) -> Vec<String> {
         set(&format!("{unit}.fifo_depth"), random.random_range(2..130));
     }
     for engine in ["topk_value", "topk_token"] {
-        set(&format!("{engine}.parallelism"), *[1u64, 2, 4, 8, 16, 32].choose(random).unwrap());
+        set(&format!("{engine}.parallelism"), *[2u64, 4, 8, 16, 32].choose(random).unwrap());
     }
     sets
 }
@@ -124,8 +128,12 @@ fn fifty_random_machines_lint_without_a_warning() {
             continue;
         };
         // A unit refuses latencies that its stages do not fit: such a machine is not built at all.
-        let designs: Result<Vec<_>, _> =
-            units(&params).iter().map(|u| u.design().map(|d| (u.top().to_owned(), d))).collect();
+        let whole = params.qk_array.multipliers <= MOST_MULTIPLIERS;
+        let designs: Result<Vec<_>, _> = units(&params)
+            .iter()
+            .filter(|unit| whole || !unit.top().starts_with("spatten"))
+            .map(|unit| unit.design().map(|design| (unit.top().to_owned(), design)))
+            .collect();
         let Ok(designs) = designs else {
             refused += 1;
             continue;
