@@ -296,3 +296,26 @@ fn malformed(origin: &Arc<SourceText>, error: &toml::de::Error) -> Diagnostic {
         help: near.map(|near| format!("did you mean `{near}`?")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ready_description_is_legal_and_large() {
+        let text = include_str!("../../workloads/explore/spatten.toml");
+        let spec = Spec::read(SourceText::new("spatten.toml", text)).unwrap();
+        let lengths: Vec<usize> = spec.axes.iter().map(|axis| axis.values.len()).collect();
+        assert_eq!(lengths, [6, 5, 4, 5]);
+        assert_eq!(spec.method.count(&lengths), Some(600));
+    }
+
+    #[test]
+    fn linked_parameters_may_have_values_of_their_own() {
+        let text = "design = 'spatten'\nobjectives = [{ min = 'cycles' }]\n[[axis]]\n\
+                    paths = ['topk_value.parallelism', 'memory.kind']\n\
+                    values = [[8, 'ideal'], [16, 'hbm2']]";
+        let spec = Spec::read(SourceText::new("linked", text)).unwrap();
+        assert_eq!(spec.axes[0].values, [["8", "ideal"], ["16", "hbm2"]]);
+    }
+}
