@@ -5,7 +5,7 @@ use std::{env, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    cosim::CosimArgs, dram::DramArgs, fidelity::FidelityArgs, list::ListArgs,
+    cosim::CosimArgs, dram::DramArgs, explore::ExploreArgs, fidelity::FidelityArgs, list::ListArgs,
     reproduce::ReproduceArgs, rtl::RtlArgs, run::RunArgs, show::ShowArgs, synth::SynthArgs,
     trace::TraceArgs,
 };
@@ -52,6 +52,8 @@ pub enum Command {
     Synth(SynthArgs),
     /// Sweep pruning and bits of a model on a design: fidelity and cost
     Fidelity(FidelityArgs),
+    /// Simulate many points of a design space and name the best
+    Explore(ExploreArgs),
     /// Run a DRAM case: requests in, commands out
     Dram(DramArgs),
     /// Convert and summarise attention traces

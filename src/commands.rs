@@ -2,6 +2,7 @@
 
 pub mod cosim;
 pub mod dram;
+pub mod explore;
 pub mod fidelity;
 pub mod list;
 pub mod reproduce;
@@ -33,6 +34,7 @@ pub fn run(cli: &Cli) -> Result<Verdict> {
         Command::Cosim(args) => cosim::run(args, &cli.common),
         Command::Synth(args) => synth::run(args, &cli.common),
         Command::Dram(args) => dram::run(args, &cli.common),
+        Command::Explore(args) => explore::run(args, &cli.common),
         Command::Fidelity(args) => fidelity::run(args, &cli.common),
         Command::Trace(args) => trace::run(args, &cli.common),
     }

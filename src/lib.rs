@@ -4,7 +4,8 @@
 //! * [`machines`], [`workload`]: what the names on the command line stand for.
 //! * [`values`]: a model with a machine as its attention.
 //! * [`published`], [`figures`]: numbers of others, and figures made again.
-//! * [`report`]: a result, as JSON and as text.
+//! * [`simulation`]: counts on a machine. [`report`]: a result, as JSON and as text.
+//! * [`explore`]: many points of a design space.
 //! * [`cosim`]: simulator, RTL and its Verilog, compared cycle by cycle.
 //! * [`observers`]: waveform, timeline and progress bar.
 //! * [`plot`]: charts. [`output`]: files that are complete or absent. [`table`]: tables and numbers for people.
@@ -16,6 +17,7 @@ pub mod cli;
 pub mod commands;
 pub mod cosim;
 pub mod exit;
+pub mod explore;
 pub mod figures;
 pub mod machines;
 pub mod observers;
@@ -23,6 +25,7 @@ pub mod output;
 pub mod plot;
 pub mod published;
 pub mod report;
+pub mod simulation;
 pub mod table;
 pub mod values;
 pub mod workload;

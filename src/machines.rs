@@ -26,6 +26,8 @@ pub trait Machine: Send + Sync {
     fn config_hash(&self) -> String;
     /// All parameters as TOML with units and sources.
     fn show(&self, config: &Config) -> String;
+    /// All parameters, derived ones included, as sections of values.
+    fn parameters(&self) -> serde_json::Value;
     /// Bandwidth that the memory offers [B/s].
     fn peak_bytes_per_s(&self) -> f64;
     /// Simulates.

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use attelier_workloads::{Knobs, PresetError, Task, Workload, file, open, task};
 
 /// Prefix of an assignment that goes to the workload instead of the machine.
-const PREFIX: &str = "workload.";
+pub const PREFIX: &str = "workload.";
 
 /// Endings of trace files.
 const ENDINGS: [&str; 4] = [".csv", ".jsonl", ".json", ".gz"];
@@ -103,7 +103,11 @@ pub fn task(name: &str, sets: &[&str], seed: u64) -> Result<Task> {
     }
 }
 
-fn knobs(sets: &[&str], seed: u64) -> Result<Knobs> {
+/// The knobs that assignments without their prefix set, on a run of this seed.
+///
+/// # Errors
+/// An unknown knob, or a value that is none.
+pub fn knobs(sets: &[&str], seed: u64) -> Result<Knobs> {
     let mut knobs = Knobs { seed, ..Knobs::default() };
     for set in sets {
         let Some((name, value)) = set.split_once('=') else {

@@ -18,7 +18,7 @@ pub mod config;
 pub mod designs;
 pub mod diagnostic;
 mod layer;
-mod near;
+pub mod near;
 pub mod pim_gpt;
 pub mod record;
 pub mod schema;

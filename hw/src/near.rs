@@ -8,7 +8,7 @@ const MAX_NAME: usize = 64;
 /// A path that lacks its section or the end of its name (`parallelism` or `topk.parallelism` for
 /// `topk_value.parallelism`) counts as near.
 /// The first of equally near candidates wins.
-pub(crate) fn nearest<I>(given: &str, candidates: I) -> Option<String>
+pub fn nearest<I>(given: &str, candidates: I) -> Option<String>
 where
     I: IntoIterator,
     I::Item: Into<String>,

@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
-use attelier_sim::{kernel::run::Mode, observe::Observer, result::RunResult};
+use attelier_sim::{kernel::run::Mode, observe::Observer};
 use attelier_workloads::{Task, pruning::Pruning};
 use clap::Args;
 
@@ -14,7 +14,8 @@ use crate::{
     observers::{Many, perfetto::PerfettoWriter, progress::Progress, vcd::VcdWriter},
     output::{self, OutputFile},
     published,
-    report::{Identity, Report},
+    report::Report,
+    simulation::{Counts, Subject, about},
     values::{self, Source, TextArgs},
     workload,
 };
@@ -63,11 +64,7 @@ struct Job {
 /// What is to be done.
 enum Work {
     /// Counts.
-    Counts {
-        workload: Task,
-        /// Seed of the draws of the workload, if it has any.
-        seed: Option<u64>,
-    },
+    Counts(Counts),
     /// Real values, pruned like this.
     Values { source: Source, pruning: Pruning },
 }
@@ -157,8 +154,7 @@ impl Job {
                         );
                     }
                 }
-                let workload = workload::task(name, &knobs, seed)?;
-                Work::Counts { workload, seed: workload::seed(name, &knobs, seed)? }
+                Work::Counts(Counts::load(name, &knobs, seed)?)
             }
         };
         let file = args.overrides.config.iter().map(|file| format!("--config {}", file.display()));
@@ -171,17 +167,8 @@ impl Job {
     /// Simulates; tells everything there is to say about it.
     fn run(&self, mode: Mode, seed: u64, observer: &mut dyn Observer) -> Result<Report> {
         match &self.work {
-            Work::Counts { workload, seed: workload_seed } => {
-                let result = self.loaded.machine.simulate(workload, mode, seed, observer)?;
-                let hash = workload.content_hash();
-                let report = self.report(workload.name(), hash, &result, |identity| {
-                    identity.started_by(command_line(), seed).with_workload_seed(*workload_seed)
-                });
-                let beside = match workload {
-                    Task::Attention(workload) => published::beside(self.design, workload, &report),
-                    Task::Decoding(_) => Vec::new(),
-                };
-                Ok(report.beside(beside).noting(about(workload)))
+            Work::Counts(counts) => {
+                self.subject().simulate(counts, command_line(), mode, seed, observer)
             }
             Work::Values { source, pruning } if self.loaded.machine.computes_models() => {
                 self.generate(source, pruning, mode, seed, observer)
@@ -196,9 +183,10 @@ impl Job {
                 let counts = workload.content_hash();
                 let hash = [counts.as_bytes(), values.digest.as_bytes()].concat();
                 let name = &workload.name;
-                let report = self.report(name, blake3::hash(&hash), &values.result, |identity| {
-                    identity.started_by(command_line(), seed)
-                });
+                let report =
+                    self.subject().report(name, blake3::hash(&hash), &values.result, |identity| {
+                        identity.started_by(command_line(), seed)
+                    });
                 let report = report.with_values(&values, fidelity);
                 let beside = published::beside_values(self.design, &report);
                 Ok(report.beside(beside).noting(about(&workload.into())))
@@ -242,35 +230,14 @@ impl Job {
         bar.finish();
         // Equal counts can come from different texts.
         let hash = [*task.content_hash().as_bytes(), *generated.digest.as_bytes()].concat();
-        let report = self.report(name, blake3::hash(&hash), &result, |identity| {
+        let report = self.subject().report(name, blake3::hash(&hash), &result, |identity| {
             identity.started_by(command_line(), seed)
         });
         Ok(report.with_generated(&generated).noting(about(&task)))
     }
 
-    fn report(
-        &self,
-        workload: &str,
-        hash: blake3::Hash,
-        result: &RunResult,
-        identity: impl FnOnce(Identity) -> Identity,
-    ) -> Report {
-        let machine = &self.loaded.machine;
-        let hash = hash.to_hex();
-        let named = Identity::new(self.design, &machine.config_hash(), workload, &hash);
-        let changed = (!self.changes.is_empty())
-            .then(|| format!("not the published preset: {}", self.changes.join(", ")));
-        Report::new(identity(named), result, machine.peak_bytes_per_s())
-            .with_area(machine.area_mm2())
-            .with_energy(machine.energy(result))
-            .noting(changed)
+    fn subject(&self) -> Subject<'_> {
+        let machine = self.loaded.machine.as_ref();
+        Subject { design: self.design, machine, changes: &self.changes }
     }
-}
-
-/// Where a workload comes from, and what of it no source states.
-fn about(workload: &Task) -> Vec<String> {
-    let (provenance, assumptions) = (workload.provenance(), workload.assumptions());
-    let source = (!provenance.is_empty()).then(|| format!("workload: {provenance}"));
-    let assumed = assumptions.iter().map(|text| format!("workload, assumed: {text}"));
-    source.into_iter().chain(assumed).collect()
 }

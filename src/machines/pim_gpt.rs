@@ -28,6 +28,10 @@ impl Machine for PimGpt {
         Record::show(self, config)
     }
 
+    fn parameters(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("a record holds only text, switches and integers")
+    }
+
     fn peak_bytes_per_s(&self) -> f64 {
         self.memory.peak_bytes_per_s as f64
     }

@@ -39,6 +39,10 @@ impl Machine for Spatten {
         Record::show(self, config)
     }
 
+    fn parameters(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("a record holds only text, switches and integers")
+    }
+
     fn peak_bytes_per_s(&self) -> f64 {
         let per_cycle = f64::from(self.memory.channels) * f64::from(self.memory.transaction_bytes);
         let core = per_cycle * self.clock_hz as f64;

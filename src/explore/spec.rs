@@ -1,0 +1,321 @@
+//! The description of an exploration, as TOML.
+
+use std::{ops::Range, sync::Arc};
+
+use anyhow::Result;
+use attelier_hw::{
+    config, designs,
+    diagnostic::{Diagnostic, SourceText},
+    near::nearest,
+};
+use attelier_workloads::Knobs;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{
+    axis::{Axis, RawAxis},
+    expression::Constraint,
+    sample::Method,
+};
+use crate::workload;
+
+/// Most points of one exploration.
+const MOST_POINTS: usize = 100_000;
+
+/// A checked description.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// Name of the design.
+    pub design: String,
+    /// Name of the workload; that of the design where none is given.
+    pub workload: Option<String>,
+    /// What holds for every point, as `--set` takes it.
+    pub set: Vec<String>,
+    /// What differs between points.
+    pub axes: Vec<Axis>,
+    /// Which points are visited.
+    pub method: Method,
+    /// What every point must meet.
+    pub constraints: Vec<Sited<Constraint>>,
+    /// What is to be small or large.
+    pub objectives: Vec<Sited<Objective>>,
+    origin: Arc<SourceText>,
+}
+
+/// A part of a description and where it stands.
+#[derive(Debug, Clone)]
+pub struct Sited<T> {
+    /// The part.
+    pub part: T,
+    span: Range<usize>,
+}
+
+impl<T> Sited<T> {
+    /// The place alone.
+    pub fn site(&self) -> Sited<()> {
+        Sited { part: (), span: self.span.clone() }
+    }
+}
+
+/// A number that is to be small or large.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Objective {
+    /// Its place in the result or among the parameters.
+    pub name: String,
+    /// Whether it is to be large.
+    pub maximise: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSpec {
+    design: Spanned<String>,
+    workload: Option<String>,
+    #[serde(default)]
+    set: Vec<Spanned<String>>,
+    method: Option<Spanned<String>>,
+    points: Option<Spanned<i64>>,
+    #[serde(default)]
+    axis: Vec<Spanned<RawAxis>>,
+    #[serde(default)]
+    constraints: Vec<Spanned<String>>,
+    objectives: Spanned<Vec<Spanned<RawObjective>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RawObjective {
+    Min(String),
+    Max(String),
+}
+
+/// What parts of a description are checked with.
+pub(super) struct Reader<'a> {
+    origin: &'a Arc<SourceText>,
+    design: &'static designs::Design,
+}
+
+impl Spec {
+    /// Reads and checks a description.
+    ///
+    /// # Errors
+    /// What is wrong, at its place, with what was expected.
+    pub fn read(text: SourceText) -> Result<Self, Diagnostic> {
+        let origin = Arc::new(text);
+        let raw: RawSpec =
+            toml::from_str(&origin.text).map_err(|error| malformed(&origin, &error))?;
+        let design = designs::find(raw.design.get_ref())
+            .map_err(|fault| moved(fault, &origin, raw.design.span()))?;
+        let reader = Reader { origin: &origin, design };
+        for set in &raw.set {
+            reader.check_set(set.get_ref(), set.span())?;
+        }
+        let check = |axis| Axis::check(axis, &reader);
+        let axes: Vec<Axis> = raw.axis.into_iter().map(check).collect::<Result<_, _>>()?;
+        reader.check_distinct(&axes)?;
+        let method = reader.method(raw.method, raw.points, &axes)?;
+        let constraint = |text: Spanned<String>| {
+            let span = text.span();
+            let part = Constraint::read(text.get_ref()).map_err(|fault| {
+                // Inside the quotes; escapes before the fault are rare enough to be off by.
+                let start = (span.start + 1 + fault.start).min(span.end);
+                let help = "write for example \"key_sram.bytes <= 196608\"".to_owned();
+                reader.refuse(start..span.end, "this is no condition", &fault.message, Some(help))
+            })?;
+            Ok(Sited { part, span })
+        };
+        let constraints = raw.constraints.into_iter().map(constraint).collect::<Result<_, _>>()?;
+        if raw.objectives.get_ref().is_empty() {
+            let help = "write for example `objectives = [{ min = \"cycles\" }]`".to_owned();
+            let title = "there is no objective";
+            let label = "expected at least one number to be small or large";
+            return Err(reader.refuse(raw.objectives.span(), title, label, Some(help)));
+        }
+        let objective = |raw: Spanned<RawObjective>| {
+            let span = raw.span();
+            let part = match raw.into_inner() {
+                RawObjective::Min(name) => Objective { name, maximise: false },
+                RawObjective::Max(name) => Objective { name, maximise: true },
+            };
+            Sited { part, span }
+        };
+        let objectives = raw.objectives.into_inner().into_iter().map(objective).collect();
+        Ok(Self {
+            design: design.name.to_owned(),
+            workload: raw.workload,
+            set: raw.set.into_iter().map(Spanned::into_inner).collect(),
+            axes,
+            method,
+            constraints,
+            objectives,
+            origin,
+        })
+    }
+
+    /// A refusal that points at a part.
+    pub fn refuse<T>(
+        &self,
+        at: &Sited<T>,
+        title: impl Into<String>,
+        label: impl Into<String>,
+        help: Option<String>,
+    ) -> Diagnostic {
+        let (title, label) = (title.into(), label.into());
+        Diagnostic { title, label, origin: self.origin.clone(), span: at.span.clone(), help }
+    }
+}
+
+impl Reader<'_> {
+    pub(super) fn refuse(
+        &self,
+        span: Range<usize>,
+        title: &str,
+        label: &str,
+        help: Option<String>,
+    ) -> Diagnostic {
+        let (title, label) = (title.to_owned(), label.to_owned());
+        Diagnostic { title, label, origin: self.origin.clone(), span, help }
+    }
+
+    /// Refuses a path that is neither a parameter of the design nor a knob of workloads.
+    pub(super) fn check_path(&self, path: &str, span: Range<usize>) -> Result<(), Diagnostic> {
+        let knobs = Knobs::NAMES.map(|name| format!("{}{name}", workload::PREFIX));
+        if self.design.schema.field(path).is_some() || knobs.iter().any(|knob| knob == path) {
+            return Ok(());
+        }
+        if !path.starts_with(workload::PREFIX) {
+            // The loader of configurations knows best what else it can be.
+            self.check_set(&format!("{path}=0"), span.clone())?;
+        }
+        let near = nearest(path, self.design.schema.paths().chain(knobs.clone()));
+        Err(self.refuse(
+            span,
+            &format!("unknown parameter `{path}`"),
+            &format!(
+                "expected a parameter of `{}`, or one of {}",
+                self.design.name,
+                knobs.join(", ")
+            ),
+            near.map(|near| format!("did you mean `{near}`?")),
+        ))
+    }
+
+    /// Refuses an assignment that is wrong whatever the others are.
+    pub(super) fn check_set(&self, set: &str, span: Range<usize>) -> Result<(), Diagnostic> {
+        let sets = [set.to_owned()];
+        let (knobs, machine) = workload::split_sets(&sets);
+        config::load(self.design.name, None, &machine)
+            .map_err(|fault| moved(fault, self.origin, span.clone()))?;
+        workload::knobs(&knobs, 0).map_err(|error| {
+            self.refuse(span, "this knob of the workload is wrong", &error.to_string(), None)
+        })?;
+        Ok(())
+    }
+
+    /// Refuses a parameter on two axes.
+    fn check_distinct(&self, axes: &[Axis]) -> Result<(), Diagnostic> {
+        let mut paths: Vec<&str> =
+            axes.iter().flat_map(|axis| &axis.paths).map(String::as_str).collect();
+        paths.sort_unstable();
+        let Some(twice) = paths.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
+        else {
+            return Ok(());
+        };
+        let start = self.origin.text.rfind(twice).unwrap_or(0);
+        let title = format!("`{twice}` is moved twice");
+        let help = "name it once; `paths = [...]` lets several parameters move together".to_owned();
+        Err(self.refuse(
+            start..start + twice.len(),
+            &title,
+            "expected each parameter once",
+            Some(help),
+        ))
+    }
+
+    fn method(
+        &self,
+        method: Option<Spanned<String>>,
+        points: Option<Spanned<i64>>,
+        axes: &[Axis],
+    ) -> Result<Method, Diagnostic> {
+        let most = format!("expected 1 to {MOST_POINTS} points");
+        let name = method.as_ref().map_or("grid", |name| name.get_ref().as_str());
+        let span = method.as_ref().map_or(0..0, Spanned::span);
+        let method = match (name, points) {
+            ("grid", None) => Method::Grid,
+            ("grid", Some(points)) => {
+                let help = "write `method = \"latin-hypercube\"`, or leave `points` out".to_owned();
+                let label = "a grid has as many points as combinations";
+                let title = "`points` has no meaning here";
+                return Err(self.refuse(points.span(), title, label, Some(help)));
+            }
+            ("latin-hypercube", Some(points)) => {
+                let number = usize::try_from(*points.get_ref()).ok();
+                let number = number.filter(|number| (1..=MOST_POINTS).contains(number));
+                let refuse = || self.refuse(points.span(), "`points` is out of range", &most, None);
+                Method::LatinHypercube { points: number.ok_or_else(refuse)? }
+            }
+            ("latin-hypercube", None) => {
+                let help = "write for example `points = 64`".to_owned();
+                let title = "a sample needs its size";
+                return Err(self.refuse(span, title, "expected `points` beside it", Some(help)));
+            }
+            (other, _) => {
+                let near = nearest(other, ["grid", "latin-hypercube"]);
+                let help = near.map(|near| format!("did you mean `{near}`?"));
+                let title = format!("unknown method `{other}`");
+                let label = "expected \"grid\" or \"latin-hypercube\"";
+                return Err(self.refuse(span, &title, label, help));
+            }
+        };
+        let lengths: Vec<usize> = axes.iter().map(|axis| axis.values.len()).collect();
+        if method.count(&lengths).is_none_or(|count| count > MOST_POINTS) {
+            let help = "sample it: `method = \"latin-hypercube\"` and `points = N`".to_owned();
+            return Err(self.refuse(span, "the grid has too many points", &most, Some(help)));
+        }
+        Ok(method)
+    }
+}
+
+/// The fault of an assignment, pointing at the description that made it.
+fn moved(fault: Diagnostic, origin: &Arc<SourceText>, span: Range<usize>) -> Diagnostic {
+    Diagnostic { origin: origin.clone(), span, ..fault }
+}
+
+/// What the reader of TOML says, with the nearest of the names that it expected.
+fn malformed(origin: &Arc<SourceText>, error: &toml::de::Error) -> Diagnostic {
+    let message = error.message();
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let is_name = message.starts_with("unknown field") || message.starts_with("unknown variant");
+    let near = quoted.next().filter(|_| is_name).and_then(|given| nearest(given, quoted));
+    Diagnostic {
+        title: "this is no description of an exploration".to_owned(),
+        label: message.to_owned(),
+        origin: origin.clone(),
+        span: error.span().unwrap_or(0..0),
+        help: near.map(|near| format!("did you mean `{near}`?")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ready_description_is_legal_and_large() {
+        let text = include_str!("../../workloads/explore/spatten.toml");
+        let spec = Spec::read(SourceText::new("spatten.toml", text)).unwrap();
+        let lengths: Vec<usize> = spec.axes.iter().map(|axis| axis.values.len()).collect();
+        assert_eq!(lengths, [6, 5, 4, 5]);
+        assert_eq!(spec.method.count(&lengths), Some(600));
+    }
+
+    #[test]
+    fn linked_parameters_may_have_values_of_their_own() {
+        let text = "design = 'spatten'\nobjectives = [{ min = 'cycles' }]\n[[axis]]\n\
+                    paths = ['topk_value.parallelism', 'memory.kind']\n\
+                    values = [[8, 'ideal'], [16, 'hbm2']]";
+        let spec = Spec::read(SourceText::new("linked", text)).unwrap();
+        assert_eq!(spec.axes[0].values, [["8", "ideal"], ["16", "hbm2"]]);
+    }
+}
