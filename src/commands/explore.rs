@@ -30,7 +30,7 @@ pub struct ExploreArgs {
     pub spec: PathBuf,
     /// Folder for `points.csv`, `points.jsonl` and `front.csv`; new or empty
     #[arg(short, long, value_name = "DIR")]
-    pub out: PathBuf,
+    pub output: PathBuf,
     /// Results kept between runs [default: `DIR.cache`]
     #[arg(long, value_name = "FILE")]
     pub cache: Option<PathBuf>,
@@ -50,14 +50,14 @@ struct Document<'a> {
 
 /// Runs the command.
 pub fn run(args: &ExploreArgs, common: &Common) -> Result<Verdict> {
-    let cache = args.cache.clone().unwrap_or_else(|| beside(&args.out));
+    let cache = args.cache.clone().unwrap_or_else(|| beside(&args.output));
     let outputs = [Some(cache.as_path()), common.json.as_deref()];
     output::check_paths(&outputs, &[Some(&args.spec)])?;
     let spec = Spec::read(read(&args.spec)?)?;
     if let Some(name) = &spec.workload {
         check_counts(name)?;
     }
-    let folder = OutputFolder::create(&args.out)?;
+    let folder = OutputFolder::create(&args.output)?;
     let json = common.json.as_deref().map(OutputFile::create).transpose()?;
     let cache = Cache::open(&cache)?;
     let space = Space::new(&spec, common.seed, &cache)?;
