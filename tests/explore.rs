@@ -5,6 +5,7 @@
 mod common;
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::Path,
     process::{Child, Command, Stdio},
@@ -87,6 +88,8 @@ fn every_point_has_a_row_and_failures_and_exclusions_say_why() {
 
     let mut reader = csv::Reader::from_path(folder.path().join("out/points.csv")).unwrap();
     let head = reader.headers().unwrap().clone();
+    let named: BTreeSet<&str> = head.iter().collect();
+    assert_eq!(named.len(), head.len(), "a column stands twice in {head:?}");
     let column = |name: &str| head.iter().position(|cell| cell == name).unwrap();
     let (cycles, point) = (column("cycles"), column("point"));
     for record in reader.records().map(Result::unwrap) {

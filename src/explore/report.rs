@@ -4,7 +4,12 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Outcome, Status, Sweep, expression::lookup, point::Space, spec::Spec};
+use super::{
+    Outcome, Status, Sweep,
+    expression::lookup,
+    point::Space,
+    spec::{Objective, Spec},
+};
 use crate::table::{
     Align::{self, Left, Right},
     grouped, significant, table,
@@ -101,7 +106,8 @@ pub fn json_lines(rows: &[Row<'_>]) -> Result<String> {
 /// None in practice: the text is written to memory.
 pub fn csv<'a, 'b: 'a>(spec: &Spec, rows: impl IntoIterator<Item = &'a Row<'b>>) -> Result<String> {
     let paths: Vec<&str> = axis_paths(spec);
-    let objectives: Vec<&str> = objective_names(spec);
+    let places = objectives(spec);
+    let objectives: Vec<&str> = places.iter().map(|(_, part)| part.name.as_str()).collect();
     let usual: Vec<&str> = COLUMNS.into_iter().filter(|name| !objectives.contains(name)).collect();
     let mut writer = csv::Writer::from_writer(Vec::new());
     let head =
@@ -111,8 +117,9 @@ pub fn csv<'a, 'b: 'a>(spec: &Spec, rows: impl IntoIterator<Item = &'a Row<'b>>)
         let mut cells = vec![row.point.to_string()];
         cells.extend(paths.iter().map(|path| row.set.get(*path).map_or_else(String::new, cell)));
         cells.extend([cell(&serde_json::to_value(row.status)?), row.front.to_string()]);
-        let objective = |index| row.objectives.get(index).map_or_else(String::new, cell);
-        cells.extend((0..objectives.len()).map(objective));
+        let objective =
+            |(place, _): &(usize, _)| row.objectives.get(*place).map_or_else(String::new, cell);
+        cells.extend(places.iter().map(objective));
         let result = |name: &&str| {
             row.result
                 .as_ref()
@@ -152,9 +159,10 @@ pub fn text(spec: &Spec, sweep: &Sweep, rows: &[Row<'_>], workload: &str) -> Str
     }
     let shown = &front[..front.len().min(PRINTED)];
     text += &format!("\nPareto front, {} points\n", grouped(front.len() as u64));
-    let objectives = spec.objectives.iter().map(|objective| &objective.part);
+    let objectives = objectives(spec);
     let heads: Vec<String> = objectives
-        .map(|part| format!("{} ({})", part.name, if part.maximise { "max" } else { "min" }))
+        .iter()
+        .map(|(_, part)| format!("{} ({})", part.name, if part.maximise { "max" } else { "min" }))
         .collect();
     let axes = spec.axes.iter().map(|axis| (axis.name(), Right));
     let heads = heads.iter().map(|head| (head.as_str(), Right));
@@ -168,7 +176,8 @@ pub fn text(spec: &Spec, sweep: &Sweep, rows: &[Row<'_>], workload: &str) -> Str
                 .iter()
                 .map(|axis| row.set.get(axis.name()).map_or_else(String::new, cell));
             let point = [row.point.to_string()].into_iter();
-            point.chain(axes).chain(row.objectives.iter().map(readable)).collect()
+            let numbers = objectives.iter().filter_map(|(place, _)| row.objectives.get(*place));
+            point.chain(axes).chain(numbers.map(readable)).collect()
         }),
     );
     if front.len() > shown.len() {
@@ -186,8 +195,11 @@ fn axis_paths(spec: &Spec) -> Vec<&str> {
     spec.axes.iter().flat_map(|axis| &axis.paths).map(String::as_str).collect()
 }
 
-fn objective_names(spec: &Spec) -> Vec<&str> {
-    spec.objectives.iter().map(|objective| objective.part.name.as_str()).collect()
+/// Objectives that are not on an axis already, with their places in the list.
+fn objectives(spec: &Spec) -> Vec<(usize, &Objective)> {
+    let paths = axis_paths(spec);
+    let all = spec.objectives.iter().map(|objective| &objective.part).enumerate();
+    all.filter(|(_, objective)| !paths.contains(&objective.name.as_str())).collect()
 }
 
 /// A value as text, without the quotes of JSON; nothing where it is not known.
