@@ -2,6 +2,7 @@
 //!
 //! A new one is a module with a function and one line in [`FIGURES`].
 
+mod edge_moe_ablation;
 mod pim_gpt_sensitivity;
 mod spatten_fig19;
 
@@ -34,6 +35,12 @@ pub const FIGURES: &[Figure] = &[
         name: "sensitivity",
         summary: "latency and energy over channels, multipliers, clocks, tokens and LM head",
         reproduce: pim_gpt_sensitivity::reproduce,
+    },
+    Figure {
+        paper: "edge-moe",
+        name: "ablation",
+        summary: "time of an image as the six techniques are added",
+        reproduce: edge_moe_ablation::reproduce,
     },
 ];
 

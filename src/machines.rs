@@ -2,6 +2,7 @@
 //!
 //! A new family of designs is an implementation of [`Machine`] and one line in `FAMILIES`.
 
+mod edge_moe;
 mod pim_gpt;
 pub mod spatten;
 
@@ -60,8 +61,8 @@ pub trait Machine: Send + Sync {
     fn functional<'a, 'm>(&self, _model: &'a Gpt<'m>, _checks: bool) -> Option<Functional<'a, 'm>> {
         None
     }
-    /// Energy of a run.
-    fn energy(&self, result: &RunResult) -> Energy;
+    /// Energy of a run, where it is modelled.
+    fn energy(&self, result: &RunResult) -> Option<Energy>;
     /// Area [mm2], where it is known.
     fn area_mm2(&self) -> Option<f64> {
         None
@@ -93,6 +94,11 @@ const FAMILIES: &[Family] = &[
         designs: &["pim-gpt", "pim-gpt-aim"],
         build: pim_gpt::build,
         default_workload: "gpt2-xl",
+    },
+    Family {
+        designs: &["edge-moe"],
+        build: edge_moe::build,
+        default_workload: "m3vit-tiny/cityscapes",
     },
 ];
 

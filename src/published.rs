@@ -2,6 +2,7 @@
 //!
 //! They are printed beside ours and read by nothing that simulates.
 
+use attelier_sim::designs::edge_moe::schedule::phase;
 use attelier_workloads::{Phase, Workload};
 
 use crate::report::{Published, Report};
@@ -34,6 +35,55 @@ pub const PIM_GPT: &str = "PIM-GPT, npj Unconv. Comput. 2024";
 
 /// Longer latency with an ASIC at 100 MHz instead of 1 GHz, at most [%]; from a review of the paper.
 pub const PIM_GPT_SLOW_ASIC: f64 = 20.0;
+
+/// The Edge-MoE paper, as rows of a table of results call it.
+pub const EDGE_MOE: &str = "Edge-MoE, ICCAD 2023";
+
+/// Time of an image [ms], measured on the board; confirmed by two later papers.
+pub const EDGE_MOE_MS: f64 = 34.64;
+
+/// Table V: techniques added one after the other, and time of an image [ms]; from a reader of the paper,
+/// who gives no row with one product reordered.
+pub const EDGE_MOE_ABLATION: [(&str, f64); 6] = [
+    ("none of the techniques", 650.3),
+    ("+ expert-by-expert reordering", 433.4),
+    ("+ single-pass softmax", 353.4),
+    ("+ GELU from a table", 212.9),
+    ("+ unified linear unit", 104.3),
+    ("+ both attention reorderings", EDGE_MOE_MS),
+];
+
+/// Share of that time in both products of attention [%]: "half".
+pub const EDGE_MOE_PRODUCTS_SHARE: f64 = 50.0;
+
+/// Share of that time in all linear layers, dense MLPs and experts together [%].
+pub const EDGE_MOE_LINEAR_SHARE: f64 = 35.0;
+
+/// Published numbers that stand beside one image: time, and where it goes.
+pub fn beside_image(design: &str, report: &Report) -> Vec<Published> {
+    if design != "edge-moe" || report.cycles == 0 {
+        return Vec::new();
+    }
+    let share = |names: &[&str]| {
+        let phases = report.phases.iter().filter(|phase| names.contains(&phase.name));
+        100.0 * phases.map(|phase| phase.cycles).sum::<u64>() as f64 / report.cycles as f64
+    };
+    let linear = [phase::LINEAR, phase::MLP, phase::GATING, phase::EXPERTS];
+    let row = |item, published, ours, unit, place| {
+        Published::new(item, published, ours, unit, &format!("{EDGE_MOE}, {place}"))
+    };
+    vec![
+        row("time of an image", EDGE_MOE_MS, report.seconds * 1e3, "ms", "Table V"),
+        row(
+            "products of attention",
+            EDGE_MOE_PRODUCTS_SHARE,
+            share(&[phase::QK, phase::PV]),
+            "%",
+            "Figure 12: \"half\"",
+        ),
+        row("linear layers and experts", EDGE_MOE_LINEAR_SHARE, share(&linear), "%", "Figure 12"),
+    ]
+}
 
 /// Published numbers that stand beside a run: for the full SpAtten on pruned workloads of the two
 /// model families that it was measured on.

@@ -322,8 +322,12 @@ impl Report {
 }
 
 impl Report {
-    /// The same run with its energy.
-    pub fn with_energy(mut self, energy: energy::Energy) -> Self {
+    /// The same run with its energy, if that is modelled.
+    pub fn with_energy(mut self, energy: Option<energy::Energy>) -> Self {
+        let Some(energy) = energy else {
+            self.notes.push("energy is not modelled yet".to_owned());
+            return self;
+        };
         let total = energy.total();
         self.power_w = (self.seconds > 0.0).then(|| total / self.seconds);
         self.energy_j = Energy { total: Some(total), terms: energy.terms };

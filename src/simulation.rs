@@ -66,6 +66,7 @@ impl Subject<'_> {
         let beside = match task {
             Task::Attention(workload) => published::beside(self.design, workload, &report),
             Task::Decoding(_) => Vec::new(),
+            Task::Image(_) => published::beside_image(self.design, &report),
         };
         Ok(report.beside(beside).noting(about(task)))
     }

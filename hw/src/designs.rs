@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::diagnostic::{Diagnostic, SourceText, quote};
 use crate::near::nearest;
 use crate::schema::Schema;
-use crate::{pim_gpt, spatten};
+use crate::{edge_moe, pim_gpt, spatten};
 
 /// A published machine.
 #[derive(Debug)]
@@ -51,6 +51,12 @@ pub const DESIGNS: &[Design] = &[
         summary: "PIM-GPT with the timings and powers of public devices (GDDR6-AiM) only",
         preset: include_str!("../presets/pim-gpt-aim.toml"),
         schema: &pim_gpt::SCHEMA,
+    },
+    Design {
+        name: "edge-moe",
+        summary: "Edge-MoE (ICCAD 2023): mixture-of-experts vision transformer on a ZCU102",
+        preset: include_str!("../presets/edge-moe.toml"),
+        schema: &edge_moe::SCHEMA,
     },
 ];
 

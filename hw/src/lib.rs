@@ -17,6 +17,7 @@
 pub mod config;
 pub mod designs;
 pub mod diagnostic;
+pub mod edge_moe;
 mod layer;
 pub mod near;
 pub mod pim_gpt;

@@ -198,6 +198,8 @@ fn sweep(
                 let done = bar.0;
                 bar.1.update(done, total, "points", "");
             }
+            let energy = machine.energy(&values.result);
+            let energy = energy.context("energy of the machine is not modelled")?;
             let traffic = &values.result.traffic;
             let wide = |note: &String| note.contains("wider than 8 bits");
             let notes = values.result.notes.iter().filter(|note| wide(note)).cloned().collect();
@@ -209,7 +211,7 @@ fn sweep(
                     + traffic.key_bytes
                     + traffic.key_lsb_bytes
                     + traffic.value_bytes,
-                energy_j: machine.energy(&values.result).total(),
+                energy_j: energy.total(),
                 flat_share: Progressive::of(&values.comparison).share,
                 mismatches: Checks::of(&values).mismatches.unwrap_or(0),
                 fidelity,

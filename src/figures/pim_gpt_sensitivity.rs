@@ -7,7 +7,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use attelier_sim::{
     kernel::run::Mode,
     observe::{Nobody, Observer},
@@ -146,9 +146,11 @@ fn simulate(model: &str, sets: &[&'static str], knobs: &[&str], seed: u64) -> Re
     let loaded = machines::load(DESIGN, &Overrides { config: None, set })?;
     let task = workload::task(model, knobs, seed)?;
     let result = loaded.machine.simulate(&task, Mode::Jump, seed, &mut Nobody)?;
+    let energy = loaded.machine.energy(&result).context("energy of the machine is not modelled")?;
+    let joules = energy.total();
     // Every point generates 64 tokens.
     let seconds = result.cycles as f64 / result.clock_hz as f64 / 64.0;
-    Ok(Cost { seconds, joules: loaded.machine.energy(&result).total() / 64.0 })
+    Ok(Cost { seconds, joules: joules / 64.0 })
 }
 
 /// The table of one model.

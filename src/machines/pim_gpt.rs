@@ -73,8 +73,8 @@ impl Machine for PimGpt {
         Some(Functional::new(self, model, checks))
     }
 
-    fn energy(&self, result: &RunResult) -> Energy {
-        energy::energy(self, result)
+    fn energy(&self, result: &RunResult) -> Option<Energy> {
+        Some(energy::energy(self, result))
     }
 
     fn area_mm2(&self) -> Option<f64> {

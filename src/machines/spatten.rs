@@ -83,8 +83,8 @@ impl Machine for Spatten {
         Ok(Box::new(Values { machine: self, functional }))
     }
 
-    fn energy(&self, result: &RunResult) -> Energy {
-        energy::spatten(self, result)
+    fn energy(&self, result: &RunResult) -> Option<Energy> {
+        Some(energy::spatten(self, result))
     }
 }
 

@@ -4,7 +4,8 @@
 //! * [`Workload`]: an ordered list of requests with its provenance; [`Workload::check`] holds the
 //!   rules every source obeys.
 //! * [`Decoding`]: tokens one by one through a whole model, with its operations layer by layer.
-//! * [`Task`]: either of them, behind one lookup by name.
+//! * [`vision`]: one image through a vision transformer with mixture-of-experts layers.
+//! * [`Task`]: any of them, behind one lookup by name.
 //! * [`trace`]: our own format, JSON Lines with or without tensors, plain or gzip.
 //! * [`spatten_csv`]: importer for the csv traces released with SpAtten.
 //! * [`preset`]: named workloads generated from published facts.
@@ -41,6 +42,7 @@ pub mod synthetic;
 pub mod task;
 pub mod tensor;
 pub mod trace;
+pub mod vision;
 pub mod workload;
 
 pub use check::{Checker, Fault, limits};

@@ -1,7 +1,8 @@
-//! What a machine can be given to do: attention requests, or decoding with a whole model.
+//! What a machine can be given to do: attention requests, decoding with a whole model, or an image.
 
 use crate::decoding::{self, Decoding};
 use crate::preset::{self, Entry, near};
+use crate::vision::{self, MoeImage};
 use crate::{Knobs, PresetError, Workload};
 
 /// Something to compute.
@@ -11,6 +12,8 @@ pub enum Task {
     Attention(Workload),
     /// Tokens one by one through all layers.
     Decoding(Decoding),
+    /// One image through a model with experts.
+    Image(MoeImage),
 }
 
 impl Task {
@@ -19,6 +22,7 @@ impl Task {
         match self {
             Task::Attention(workload) => &workload.name,
             Task::Decoding(decoding) => &decoding.name,
+            Task::Image(image) => &image.name,
         }
     }
 
@@ -27,6 +31,7 @@ impl Task {
         match self {
             Task::Attention(_) => "attention requests",
             Task::Decoding(_) => "decoding with a whole model",
+            Task::Image(_) => "an image through a model with experts",
         }
     }
 
@@ -35,6 +40,7 @@ impl Task {
         match self {
             Task::Attention(workload) => &workload.provenance,
             Task::Decoding(decoding) => &decoding.provenance,
+            Task::Image(image) => &image.provenance,
         }
     }
 
@@ -43,6 +49,7 @@ impl Task {
         match self {
             Task::Attention(workload) => &workload.assumptions,
             Task::Decoding(decoding) => &decoding.assumptions,
+            Task::Image(image) => &image.assumptions,
         }
     }
 
@@ -51,6 +58,7 @@ impl Task {
         match self {
             Task::Attention(workload) => workload.content_hash(),
             Task::Decoding(decoding) => decoding.content_hash(),
+            Task::Image(image) => image.content_hash(),
         }
     }
 }
@@ -67,6 +75,12 @@ impl From<Decoding> for Task {
     }
 }
 
+impl From<MoeImage> for Task {
+    fn from(image: MoeImage) -> Self {
+        Task::Image(image)
+    }
+}
+
 /// Every preset of every kind.
 ///
 /// # Errors
@@ -74,6 +88,7 @@ impl From<Decoding> for Task {
 pub fn list() -> Result<Vec<Entry>, PresetError> {
     let mut entries = preset::list()?;
     entries.extend(decoding::list()?);
+    entries.extend(vision::list()?);
     Ok(entries)
 }
 
@@ -91,6 +106,9 @@ pub fn list() -> Result<Vec<Entry>, PresetError> {
 pub fn load_with(name: &str, knobs: &Knobs) -> Result<Task, PresetError> {
     if decoding::list()?.iter().any(|entry| entry.name == name) {
         return decoding::load_with(name, knobs).map(Task::Decoding);
+    }
+    if vision::list()?.iter().any(|entry| entry.name == name) {
+        return vision::load_with(name, knobs).map(Task::Image);
     }
     match preset::load_with(name, knobs) {
         Err(PresetError::UnknownWorkload { name, near: first }) => {

@@ -1,4 +1,5 @@
 //! Whole accelerators.
 
+pub mod edge_moe;
 pub mod pim_gpt;
 pub mod spatten;

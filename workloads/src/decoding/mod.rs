@@ -47,8 +47,9 @@ impl Decoding {
     /// The same model with knobs applied.
     ///
     /// # Errors
-    /// No tokens, or more than [`MAX_TOKENS`] with their context.
+    /// No tokens, or more than [`MAX_TOKENS`] with their context; knobs of images.
     pub fn with(mut self, knobs: &Knobs) -> Result<Self, PresetError> {
+        knobs.refuse_image("decoders")?;
         let refuse = |knob, found: u32, expected: String| PresetError::Knob {
             knob,
             found: found.to_string(),

@@ -2,6 +2,7 @@
 
 use super::PresetError;
 use crate::suggest::nearest;
+use crate::vision::Skew;
 
 /// Parameters of a preset. `None` keeps the published value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,11 +15,22 @@ pub struct Knobs {
     pub context: Option<u32>,
     /// Whether the product with the vocabulary is computed (decoding with a whole model).
     pub lm_head: Option<bool>,
+    /// Experts of a layer (images).
+    pub experts: Option<u32>,
+    /// Experts of a token (images).
+    pub top_k: Option<u32>,
+    /// Task, which has gates of its own (images).
+    pub task: Option<u32>,
+    /// How unequal drawn experts are (images).
+    pub skew: Option<Skew>,
+    /// Tokens of each expert, in every layer (images).
+    pub queues: Option<Vec<u32>>,
 }
 
 impl Knobs {
     /// Names that [`Knobs::set`] knows.
-    pub const NAMES: [&'static str; 4] = ["seed", "tokens", "context", "lm_head"];
+    pub const NAMES: [&'static str; 9] =
+        ["seed", "tokens", "context", "lm_head", "experts", "top_k", "task", "skew", "queues"];
 
     /// Sets a knob by name from the text of a command line.
     ///
@@ -40,6 +52,11 @@ impl Knobs {
             "tokens" => self.tokens = Some(whole("tokens", value)?),
             "context" => self.context = Some(whole("context", value)?),
             "lm_head" => self.lm_head = Some(parse("lm_head", value, "true or false")?),
+            "experts" => self.experts = Some(whole("experts", value)?),
+            "top_k" => self.top_k = Some(whole("top_k", value)?),
+            "task" => self.task = Some(whole("task", value)?),
+            "skew" => self.skew = Some(parse("skew", value, "a number from 0 to 20, or `all`")?),
+            "queues" => self.queues = Some(list("queues", value)?),
             _ => {
                 let near = nearest(name, Self::NAMES).map(str::to_owned).into_iter().collect();
                 return Err(PresetError::UnknownKnob { name: name.to_owned(), near });
@@ -47,6 +64,50 @@ impl Knobs {
         }
         Ok(())
     }
+
+    /// The first knob that is set and belongs to text, with its value.
+    pub(crate) fn of_text(&self) -> Option<(&'static str, String)> {
+        first([
+            ("tokens", self.tokens.map(|tokens| tokens.to_string())),
+            ("context", self.context.map(|context| context.to_string())),
+            ("lm_head", self.lm_head.map(|lm_head| lm_head.to_string())),
+        ])
+    }
+
+    /// Refuses knobs of images where something else is computed.
+    pub(crate) fn refuse_image(&self, what: &str) -> Result<(), PresetError> {
+        let set = || "set".to_owned();
+        let of_image = first([
+            ("experts", self.experts.map(|experts| experts.to_string())),
+            ("top_k", self.top_k.map(|top_k| top_k.to_string())),
+            ("task", self.task.map(|task| task.to_string())),
+            ("skew", self.skew.map(|_| set())),
+            ("queues", self.queues.as_ref().map(|_| set())),
+        ]);
+        match of_image {
+            None => Ok(()),
+            Some((knob, found)) => {
+                let expected = format!("to be left out: {what} have no experts");
+                Err(PresetError::Knob { knob, found, expected })
+            }
+        }
+    }
+}
+
+fn first<const N: usize>(
+    knobs: [(&'static str, Option<String>); N],
+) -> Option<(&'static str, String)> {
+    knobs.into_iter().find_map(|(knob, value)| Some((knob, value?)))
+}
+
+fn list(knob: &'static str, value: &str) -> Result<Vec<u32>, PresetError> {
+    let expected = "whole numbers with commas between";
+    let lengths: Result<_, _> = value.split(',').map(|length| length.trim().parse()).collect();
+    lengths.map_err(|_| PresetError::Knob {
+        knob,
+        found: format!("`{value}`"),
+        expected: expected.to_owned(),
+    })
 }
 
 fn whole<T: std::str::FromStr>(knob: &'static str, value: &str) -> Result<T, PresetError> {

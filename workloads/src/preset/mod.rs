@@ -169,6 +169,7 @@ pub fn load_with(name: &str, knobs: &Knobs) -> Result<Workload, PresetError> {
         let expected = "to be left out: these are attention requests".to_owned();
         return Err(PresetError::Knob { knob: "lm_head", found: lm_head.to_string(), expected });
     }
+    knobs.refuse_image("attention requests")?;
     let workload = preset.generate(knobs)?;
     workload.check()?;
     Ok(workload)
