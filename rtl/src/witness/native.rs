@@ -96,7 +96,7 @@ pub fn native(
 
 /// Speed of native execution \[cycles/s\]: the first cycles of `vectors` again and again, every
 /// input driven and every output read, at least `cycles` in all. It is the speed of the fastest
-/// [`PART`] cycles, so that other programs on the machine do not count. `None` where there are fewer
+/// 512 cycles, so that other programs on the machine do not count. `None` where there are fewer
 /// cycles than that, and for inputs above 64 bits.
 ///
 /// # Errors
