@@ -81,8 +81,14 @@ impl OutputFile {
 
     /// Writes `value` as indented JSON with a final newline, and gives the file its name.
     pub fn commit_json(mut self, value: &impl Serialize) -> Result<()> {
-        let text = serde_json::to_string_pretty(value).context("result has no JSON form")?;
-        writeln!(self, "{text}").map_err(|error| self.explain(error))?;
+        // Straight to the file: a result may be larger than the memory.
+        if let Err(error) = serde_json::to_writer_pretty(&mut self, value) {
+            return Err(match error.is_io() {
+                true => self.explain(error.into()),
+                false => anyhow::Error::from(error).context("result has no JSON form"),
+            });
+        }
+        writeln!(self).map_err(|error| self.explain(error))?;
         self.commit()
     }
 

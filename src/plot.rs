@@ -1,7 +1,11 @@
-//! Line charts as SVG, the one place that knows the plotting library.
+//! Charts as SVG, the one place that knows the plotting library: lines here, [`scatter`] and
+//! [`tornado`] beside.
 //!
 //! Lines are labelled at their right end instead of by a legend, and told apart by marker as well as
 //! by colour; the colours are those of Okabe and Ito, which colour-blind readers can tell apart.
+
+pub mod scatter;
+pub mod tornado;
 
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;

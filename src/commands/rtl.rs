@@ -1,6 +1,6 @@
 //! `attelier rtl`: the Verilog of a design or unit, with all that other tools need beside it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use attelier_rtl::{
@@ -16,7 +16,7 @@ use crate::{
     cli::{self, Common, Overrides},
     cosim::{Plan, Selection, Unit, select},
     exit::Verdict,
-    output,
+    output::{self, OutputFolder},
     table::{Align, grouped, table},
 };
 
@@ -38,8 +38,9 @@ pub struct RtlArgs {
     pub overrides: Overrides,
 }
 
+/// A unit that was emitted.
 #[derive(Serialize)]
-struct Row {
+pub struct Row {
     unit: String,
     parameters: String,
     modules: usize,
@@ -54,29 +55,44 @@ struct Outcome<'a> {
 
 /// Runs the command.
 pub fn run(args: &RtlArgs, common: &Common) -> Result<Verdict> {
-    let folder = output::OutputFolder::create(&args.output)?;
+    let folder = OutputFolder::create(&args.output)?;
     let selection = select(&args.target, &args.overrides)?;
     let plan = Plan { beats: args.beats, seed: common.seed };
-    let command = command(args, common);
+    let rows = emit(&selection, plan, &command(args, common), &folder, "")?;
+    folder.commit()?;
+    write_document(common.json.as_deref(), "attelier-rtl-1", &Outcome { rows: &rows })?;
+    output::print(&text(&rows))?;
+    Ok(Verdict::Passed)
+}
+
+/// Emits units, each into a folder of its own in the place `inside` of `folder`.
+///
+/// # Errors
+/// A unit that cannot be built; a folder that cannot be written.
+pub fn emit(
+    selection: &Selection,
+    plan: Plan,
+    command: &str,
+    folder: &OutputFolder,
+    inside: &str,
+) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for unit in &selection.units {
-        let files = files(&**unit, &selection, plan, &command)?;
+        let files = files(&**unit, selection, plan, command)?;
         let verilog = |file: &&SourceFile| file.name.ends_with(".v") && file.name != "bench.v";
         let sources = || files.iter().filter(verilog);
+        let place = Path::new(inside).join(unit.name());
         rows.push(Row {
             unit: unit.name().to_owned(),
             parameters: unit.parameters(),
             modules: sources().count(),
             lines: sources().map(|file| file.text.lines().count()).sum(),
-            folder: args.output.join(unit.name()).display().to_string(),
+            folder: folder.path().join(&place).display().to_string(),
         });
         let files = files.iter().map(|file| (file.name.as_str(), file.text.as_str()));
-        folder.write(unit.name(), files)?;
+        folder.write(&place.to_string_lossy(), files)?;
     }
-    folder.commit()?;
-    write_document(common.json.as_deref(), "attelier-rtl-1", &Outcome { rows: &rows })?;
-    output::print(&text(&rows))?;
-    Ok(Verdict::Passed)
+    Ok(rows)
 }
 
 fn files(

@@ -13,6 +13,7 @@ use std::{
 
 use anyhow::{Result, anyhow, bail};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
+use serde::{Deserialize, Serialize};
 
 use crate::report::Identity;
 
@@ -32,7 +33,8 @@ pub struct Cache {
 }
 
 /// Name of a result: a hash of everything that it depends on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Key(String);
 
 impl Key {
@@ -61,6 +63,17 @@ impl Cache {
         Ok(Self { path: path.to_owned(), connection: Mutex::new(connection) })
     }
 
+    /// Number of results in the file.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn len(&self) -> Result<u64> {
+        self.connection()
+            .query_row("SELECT count(*) FROM results", [], |row| row.get::<_, i64>(0))
+            .map(i64::unsigned_abs)
+            .map_err(|error| explain(&self.path, error.into()))
+    }
+
     /// The result of that name, as it was stored.
     ///
     /// # Errors
@@ -70,6 +83,25 @@ impl Cache {
             .prepare("SELECT record FROM results WHERE key = ?1")
             .and_then(|mut query| query.query_row([&key.0], |row| row.get(0)).optional())
             .map_err(|error| explain(&self.path, error.into()))
+    }
+
+    /// The result of that name, which was stored before.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or that has lost the result.
+    pub fn expect(&self, key: &Key) -> Result<String> {
+        self.get(key)?.ok_or_else(|| explain(&self.path, anyhow!("a result has vanished from it")))
+    }
+
+    /// Closes the cache and removes its file.
+    ///
+    /// # Errors
+    /// A file that cannot be removed.
+    pub fn remove(self) -> Result<()> {
+        let Self { path, connection } = self;
+        let connection = connection.into_inner().unwrap_or_else(PoisonError::into_inner);
+        connection.close().map_err(|(_, error)| explain(&path, error.into()))?;
+        std::fs::remove_file(&path).map_err(|error| explain(&path, error.into()))
     }
 
     /// Stores a result. The first result of a name stays: a second one is the same.
@@ -124,6 +156,9 @@ fn explain(path: &Path, error: anyhow::Error) -> anyhow::Error {
     let code = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
     let reason = match code {
         Some(ErrorCode::NotADatabase) => anyhow!("it is no SQLite file, name another one"),
+        Some(ErrorCode::DiskFull) => anyhow!(
+            "the disk is full; what is in it is kept, and the same command goes on from there"
+        ),
         Some(ErrorCode::DatabaseBusy) => anyhow!("another process has kept it locked for a minute"),
         _ => error,
     };
@@ -188,6 +223,23 @@ mod tests {
             }
         }
         assert_eq!(cache.get(&Key("e0".into())).unwrap(), None);
+    }
+
+    #[test]
+    fn a_full_disk_is_named_and_what_was_stored_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cache");
+        let cache = Cache::open(&path).unwrap();
+        cache.put(&Key("a".into()), "1", "kept").unwrap();
+        let pages: u32 =
+            cache.connection().pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        cache.connection().pragma_update(None, "max_page_count", pages).unwrap();
+        let error = cache.put(&Key("b".into()), "1", &"x".repeat(100_000)).unwrap_err();
+        assert!(format!("{error:#}").contains("the disk is full"), "{error:#}");
+        drop(cache);
+        let cache = Cache::open(&path).unwrap();
+        assert_eq!(cache.get(&Key("a".into())).unwrap().as_deref(), Some("kept"));
+        assert_eq!(cache.len().unwrap(), 1);
     }
 
     #[track_caller]

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use anyhow::{Context, Result, anyhow};
@@ -21,18 +21,20 @@ use crate::{
     workload,
 };
 
-/// Points of one exploration and what they share.
+/// The points of a description and what they share.
 pub struct Space<'a> {
     spec: &'a Spec,
-    design: &'static str,
+    /// Name of the design.
+    pub design: &'static str,
     /// Name of the workload.
     pub workload: String,
-    seed: u64,
-    cache: &'a Cache,
-    points: Vec<Vec<usize>>,
+    /// Seed of all draws.
+    pub seed: u64,
     /// The workload under each combination of its knobs, loaded when it is first needed.
-    counts: BTreeMap<Vec<String>, OnceLock<Result<Arc<Counts>, String>>>,
+    counts: Mutex<BTreeMap<Vec<String>, Arc<OnceLock<Loaded>>>>,
 }
+
+type Loaded = Result<Arc<Counts>, String>;
 
 /// A point whose machine exists.
 pub struct Ready {
@@ -47,8 +49,18 @@ pub struct Ready {
 pub struct Stored {
     /// As JSON.
     pub text: String,
+    /// Its name.
+    pub key: Key,
     /// Whether it was known before.
     pub cached: bool,
+}
+
+/// Why a point has no result.
+pub enum Fault {
+    /// The point is to blame, and only it.
+    Point(anyhow::Error),
+    /// Results cannot be kept, so the sweep has to end.
+    Cache(anyhow::Error),
 }
 
 impl<'a> Space<'a> {
@@ -56,45 +68,29 @@ impl<'a> Space<'a> {
     ///
     /// # Errors
     /// A workload that no point can have.
-    pub fn new(spec: &'a Spec, seed: u64, cache: &'a Cache) -> Result<Self> {
+    pub fn new(spec: &'a Spec, seed: u64) -> Result<Self> {
         let loaded = machines::load(&spec.design, &Overrides::default())?;
         let workload = spec.workload.clone().unwrap_or_else(|| loaded.default_workload.to_owned());
-        let lengths: Vec<usize> = spec.axes.iter().map(|axis| axis.values.len()).collect();
-        let points = spec.method.points(&lengths, seed);
         let design = loaded.config.design().name;
-        let mut space =
-            Self { spec, design, workload, seed, cache, points, counts: BTreeMap::new() };
-        let knobs = (0..space.len()).map(|point| space.split(point).0);
-        space.counts = knobs.map(|knobs| (knobs, OnceLock::new())).collect();
-        Ok(space)
-    }
-
-    /// Number of points.
-    pub fn len(&self) -> usize {
-        self.points.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.points.is_empty()
+        Ok(Self { spec, design, workload, seed, counts: Mutex::default() })
     }
 
     /// Values of a point on the axes, with the parameters that take them.
-    pub fn assignments(&self, point: usize) -> Vec<(&'a str, &'a str)> {
-        let of = self.spec.axes.iter().zip(&self.points[point]);
+    pub fn assignments(&self, genes: &[usize]) -> Vec<(&'a str, &'a str)> {
+        let of = self.spec.axes.iter().zip(genes);
         of.flat_map(|(axis, &step)| axis.paths.iter().zip(&axis.values[step]))
             .map(|(path, value)| (path.as_str(), value.as_str()))
             .collect()
     }
 
     /// The command that simulates a point alone.
-    pub fn command(&self, point: usize) -> String {
+    pub fn command(&self, genes: &[usize]) -> String {
         let mut words = vec!["attelier".to_owned(), "run".to_owned()];
         words.extend([quoted(self.design), quoted(&self.workload)]);
         if self.seed != 0 {
             words.push(format!("--seed {}", self.seed));
         }
-        words.extend(self.sets(point).iter().map(|set| format!("--set {}", quoted(set))));
+        words.extend(self.sets(genes).iter().map(|set| format!("--set {}", quoted(set))));
         words.join(" ")
     }
 
@@ -102,8 +98,8 @@ impl<'a> Space<'a> {
     ///
     /// # Errors
     /// Values that do not go together.
-    pub fn prepare(&self, point: usize) -> Result<Ready> {
-        let (knobs, set) = self.split(point);
+    pub fn prepare(&self, genes: &[usize]) -> Result<Ready> {
+        let (knobs, set) = self.split(genes);
         let machine = machines::load(self.design, &Overrides { config: None, set })?.machine;
         let mut parameters = machine.parameters();
         if let Value::Object(sections) = &mut parameters {
@@ -124,8 +120,8 @@ impl<'a> Space<'a> {
     ///
     /// # Errors
     /// A workload that cannot be loaded or that the machine refuses; a cache that cannot be used.
-    pub fn simulate(&self, ready: &Ready) -> Result<Stored> {
-        let counts = self.counts(&ready.knobs)?;
+    pub fn simulate(&self, ready: &Ready, cache: &Cache) -> Result<Stored, Fault> {
+        let counts = self.counts(&ready.knobs).map_err(Fault::Point)?;
         let subject =
             Subject { design: self.design, machine: ready.machine.as_ref(), changes: &[] };
         let hash = counts.hash.to_hex();
@@ -134,18 +130,24 @@ impl<'a> Space<'a> {
             .started_by(String::new(), self.seed)
             .with_workload_seed(counts.seed);
         let key = Key::of(&identity);
-        if let Some(text) = self.cache.get(&key)? {
-            return Ok(Stored { text, cached: true });
+        if let Some(text) = cache.get(&key).map_err(Fault::Cache)? {
+            return Ok(Stored { text, key, cached: true });
         }
-        let report =
-            subject.simulate(&counts, String::new(), Mode::Jump, self.seed, &mut Nobody)?;
-        let text = serde_json::to_string(&report).context("result has no JSON form")?;
-        self.cache.put(&key, identity.version, &text)?;
-        Ok(Stored { text, cached: false })
+        let report = subject
+            .simulate(&counts, String::new(), Mode::Jump, self.seed, &mut Nobody)
+            .map_err(Fault::Point)?;
+        let text = serde_json::to_string(&report)
+            .context("result has no JSON form")
+            .map_err(Fault::Point)?;
+        cache.put(&key, identity.version, &text).map_err(Fault::Cache)?;
+        Ok(Stored { text, key, cached: false })
     }
 
     fn counts(&self, knobs: &[String]) -> Result<Arc<Counts>> {
-        let cell = self.counts.get(knobs).context("every point has its knobs in the list")?;
+        let cell = {
+            let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+            counts.entry(knobs.to_vec()).or_default().clone()
+        };
         let load = || {
             let knobs: Vec<&str> = knobs.iter().map(String::as_str).collect();
             let counts = Counts::load(&self.workload, &knobs, self.seed);
@@ -155,15 +157,15 @@ impl<'a> Space<'a> {
     }
 
     /// Assignments of a point, as `--set` takes them.
-    fn sets(&self, point: usize) -> Vec<String> {
-        let own = self.assignments(point);
+    pub fn sets(&self, genes: &[usize]) -> Vec<String> {
+        let own = self.assignments(genes);
         let own = own.into_iter().map(|(path, value)| format!("{path}={value}"));
         self.spec.set.iter().cloned().chain(own).collect()
     }
 
     /// Assignments of the workload, and those of the machine.
-    fn split(&self, point: usize) -> (Vec<String>, Vec<String>) {
-        let sets = self.sets(point);
+    fn split(&self, genes: &[usize]) -> (Vec<String>, Vec<String>) {
+        let sets = self.sets(genes);
         let (knobs, machine) = workload::split_sets(&sets);
         (knobs.into_iter().map(str::to_owned).collect(), machine)
     }

@@ -1,11 +1,13 @@
 //! What an exploration leaves behind: a row for each point, as CSV, as JSON Lines and in print.
 
-use anyhow::{Context, Result};
+use std::io::Write;
+
+use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    Outcome, Status, Sweep,
+    Outcome, Status, Sweep, choice,
     expression::lookup,
     point::Space,
     spec::{Objective, Spec},
@@ -55,89 +57,148 @@ pub struct Row<'a> {
     objectives: &'a [Value],
 }
 
-/// A row for each point, in their order.
-///
-/// # Errors
-/// A stored result that is no JSON.
-pub fn rows<'a>(space: &Space<'_>, sweep: &'a Sweep) -> Result<Vec<Row<'a>>> {
-    let row = |(point, outcome): (usize, &'a Outcome)| {
-        let command = space.command(point);
-        let mut result: Option<Value> = outcome
-            .record
-            .as_deref()
-            .map(serde_json::from_str)
-            .transpose()
-            .context("a stored result is damaged")?;
-        if let Some(Value::Object(result)) = &mut result {
-            result.insert("command".to_owned(), command.clone().into());
-        }
-        let own = space.assignments(point).into_iter();
-        let Outcome { status, reason, objectives, .. } = outcome;
-        Ok(Row {
-            point,
-            set: own.map(|(path, value)| (path.to_owned(), value.into())).collect(),
-            status: *status,
-            reason: reason.as_deref(),
-            front: sweep.front.binary_search(&point).is_ok(),
-            command,
-            result,
-            objectives,
+/// An exploration that has been done.
+pub struct Explored<'a> {
+    /// Its description.
+    pub spec: &'a Spec,
+    /// Its points.
+    pub space: &'a Space<'a>,
+    /// What became of them.
+    pub sweep: &'a Sweep,
+}
+
+impl<'a> Explored<'a> {
+    /// A row for each point, in their order, made one at a time: all results together may not fit the
+    /// memory. `records` gives the results in that order.
+    pub fn rows(
+        &self,
+        records: impl Iterator<Item = Result<Option<String>>>,
+    ) -> impl Iterator<Item = Result<Row<'a>>> {
+        let Self { space, sweep, .. } = *self;
+        let points = sweep.outcomes.iter().enumerate().zip(records);
+        points.map(move |((point, outcome), record)| {
+            let mut row = row(space, sweep, point, outcome);
+            let result: Option<Value> = record?
+                .as_deref()
+                .map(serde_json::from_str)
+                .transpose()
+                .context("a stored result is damaged")?;
+            row.result = result.map(|mut result| {
+                if let Value::Object(result) = &mut result {
+                    result.insert("command".to_owned(), row.command.clone().into());
+                }
+                result
+            });
+            Ok(row)
         })
-    };
-    sweep.outcomes.iter().enumerate().map(row).collect()
-}
-
-/// The rows as JSON, one on each line.
-///
-/// # Errors
-/// None in practice: every row has a JSON form.
-pub fn json_lines(rows: &[Row<'_>]) -> Result<String> {
-    let mut text = String::new();
-    for row in rows {
-        text += &serde_json::to_string(row).context("a row has no JSON form")?;
-        text.push('\n');
     }
-    Ok(text)
+
+    /// The point of the front that is chosen: number `wanted`, or else the one that gives up least.
+    ///
+    /// # Errors
+    /// A number that is not on the front.
+    pub fn choice(&self, wanted: Option<usize>) -> Result<Option<usize>> {
+        let Self { spec, sweep, .. } = self;
+        if let Some(wanted) = wanted {
+            ensure!(
+                sweep.front.binary_search(&wanted).is_ok(),
+                "point {wanted} is not on the front: expected one of {}",
+                some_of(&sweep.front)
+            );
+            return Ok(Some(wanted));
+        }
+        let costs: Vec<Vec<f64>> =
+            sweep.front.iter().filter_map(|&point| sweep.outcomes[point].costs(spec)).collect();
+        Ok(choice::compromise(&costs).map(|place| sweep.front[place]))
+    }
 }
 
-/// The rows as CSV: axes, objectives, usual results, and the command.
-///
-/// # Errors
-/// None in practice: the text is written to memory.
-pub fn csv<'a, 'b: 'a>(spec: &Spec, rows: impl IntoIterator<Item = &'a Row<'b>>) -> Result<String> {
-    let paths: Vec<&str> = axis_paths(spec);
-    let places = objectives(spec);
-    let objectives: Vec<&str> = places.iter().map(|(_, part)| part.name.as_str()).collect();
-    let usual: Vec<&str> = COLUMNS.into_iter().filter(|name| !objectives.contains(name)).collect();
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let head =
-        [&["point"], &paths[..], &["status", "front"], &objectives, &usual, &["reason", "command"]];
-    writer.write_record(head.concat())?;
-    for row in rows {
+/// The row of a point without its result.
+fn row<'a>(space: &Space<'_>, sweep: &Sweep, point: usize, outcome: &'a Outcome) -> Row<'a> {
+    let Outcome { genes, status, reason, objectives, .. } = outcome;
+    let own = space.assignments(genes).into_iter();
+    Row {
+        point,
+        set: own.map(|(path, value)| (path.to_owned(), value.into())).collect(),
+        status: *status,
+        reason: reason.as_deref(),
+        front: sweep.front.binary_search(&point).is_ok(),
+        command: space.command(genes),
+        result: None,
+        objectives,
+    }
+}
+
+/// The first numbers of a list.
+fn some_of(numbers: &[usize]) -> String {
+    const MOST: usize = 12;
+    let shown: Vec<String> = numbers.iter().take(MOST).map(usize::to_string).collect();
+    let more = if numbers.len() > MOST { ", ..." } else { "" };
+    shown.join(", ") + more
+}
+
+/// A table of points as CSV: axes, objectives, usual results, and the command.
+pub struct CsvTable<'a, W: Write> {
+    paths: Vec<&'a str>,
+    objectives: Vec<(usize, &'a Objective)>,
+    usual: Vec<&'static str>,
+    writer: csv::Writer<W>,
+}
+
+impl<'a, W: Write> CsvTable<'a, W> {
+    /// Writes the names of the columns.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn new(spec: &'a Spec, writer: W) -> Result<Self> {
+        let paths: Vec<&str> = axis_paths(spec);
+        let objectives = objectives(spec);
+        let names: Vec<&str> = objectives.iter().map(|(_, part)| part.name.as_str()).collect();
+        let usual: Vec<&str> = COLUMNS.into_iter().filter(|name| !names.contains(name)).collect();
+        let mut writer = csv::Writer::from_writer(writer);
+        let head =
+            [&["point"], &paths[..], &["status", "front"], &names, &usual, &["reason", "command"]];
+        writer.write_record(head.concat())?;
+        Ok(Self { paths, objectives, usual, writer })
+    }
+
+    /// Writes a row.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn write(&mut self, row: &Row<'_>) -> Result<()> {
         let mut cells = vec![row.point.to_string()];
-        cells.extend(paths.iter().map(|path| row.set.get(*path).map_or_else(String::new, cell)));
+        let set = |path: &&str| row.set.get(*path).map_or_else(String::new, cell);
+        cells.extend(self.paths.iter().map(set));
         cells.extend([cell(&serde_json::to_value(row.status)?), row.front.to_string()]);
         let objective =
             |(place, _): &(usize, _)| row.objectives.get(*place).map_or_else(String::new, cell);
-        cells.extend(places.iter().map(objective));
+        cells.extend(self.objectives.iter().map(objective));
         let result = |name: &&str| {
-            row.result
-                .as_ref()
-                .and_then(|result| lookup(result, name))
-                .map_or_else(String::new, cell)
+            let value = row.result.as_ref().and_then(|result| lookup(result, name));
+            value.map_or_else(String::new, cell)
         };
-        cells.extend(usual.iter().map(result));
+        cells.extend(self.usual.iter().map(result));
         cells.extend([row.reason.unwrap_or_default().to_owned(), row.command.clone()]);
-        writer.write_record(cells)?;
+        Ok(self.writer.write_record(cells)?)
     }
-    let bytes = writer.into_inner().context("a text in memory takes every write")?;
-    String::from_utf8(bytes).context("all cells are text")
+
+    /// Writes what is left.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn finish(mut self) -> Result<()> {
+        Ok(self.writer.flush()?)
+    }
 }
 
 /// What is printed: how many points became what, the front, and the commands of its points.
-pub fn text(spec: &Spec, sweep: &Sweep, rows: &[Row<'_>], workload: &str) -> String {
-    let count = |status| rows.iter().filter(|row| row.status == status).count();
-    let mut text = format!("{} on {workload}: {} points", spec.design, grouped(rows.len() as u64));
+pub fn text(explored: &Explored<'_>, chosen: Option<usize>) -> String {
+    let Explored { spec, space, sweep } = *explored;
+    let points = &sweep.outcomes;
+    let count = |status| points.iter().filter(|outcome| outcome.status == status).count();
+    let mut text =
+        format!("{} on {}: {} points", spec.design, space.workload, grouped(points.len() as u64));
     for (status, words) in [
         (Status::Ok, "meet all constraints"),
         (Status::Infeasible, "break a constraint by their result"),
@@ -149,16 +210,18 @@ pub fn text(spec: &Spec, sweep: &Sweep, rows: &[Row<'_>], workload: &str) -> Str
         }
     }
     text += &format!("; {} results from the cache\n", grouped(sweep.cached as u64));
-    if let Some(row) = rows.iter().find(|row| row.status == Status::Failed) {
-        text +=
-            &format!("first failure, point {}: {}\n", row.point, row.reason.unwrap_or_default());
+    let failed = points.iter().enumerate().find(|(_, outcome)| outcome.status == Status::Failed);
+    if let Some((point, outcome)) = failed {
+        let reason = outcome.reason.as_deref().unwrap_or_default();
+        text += &format!("first failure, point {point}: {reason}\n");
     }
-    let front: Vec<&Row<'_>> = rows.iter().filter(|row| row.front).collect();
-    if front.is_empty() {
+    let row = |&point: &usize| row(space, sweep, point, &points[point]);
+    let shown: Vec<Row<'_>> = sweep.front.iter().take(PRINTED).map(row).collect();
+    if shown.is_empty() {
         return text + "No point meets all constraints: there is no front.\n";
     }
-    let shown = &front[..front.len().min(PRINTED)];
-    text += &format!("\nPareto front, {} points\n", grouped(front.len() as u64));
+    let all = sweep.front.len();
+    text += &format!("\nPareto front, {} points\n", grouped(all as u64));
     let objectives = objectives(spec);
     let heads: Vec<String> = objectives
         .iter()
@@ -180,13 +243,15 @@ pub fn text(spec: &Spec, sweep: &Sweep, rows: &[Row<'_>], workload: &str) -> Str
             point.chain(axes).chain(numbers.map(readable)).collect()
         }),
     );
-    if front.len() > shown.len() {
-        text +=
-            &format!("  and {} more in front.csv\n", grouped((front.len() - shown.len()) as u64));
+    if all > shown.len() {
+        text += &format!("  and {} more in front.csv\n", grouped((all - shown.len()) as u64));
     }
     text.push('\n');
-    for row in shown {
+    for row in &shown {
         text += &format!("{}: {}\n", row.point, row.command);
+    }
+    if let Some(chosen) = chosen {
+        text += &format!("\nChosen (nearest to the best in everything): point {chosen}\n");
     }
     text
 }

@@ -15,12 +15,15 @@ use toml::Spanned;
 use super::{
     axis::{Axis, RawAxis},
     expression::Constraint,
-    sample::Method,
+    sample::{Budget, Method},
 };
 use crate::workload;
 
 /// Most points of one exploration.
 const MOST_POINTS: usize = 100_000;
+
+/// Names of the ways to choose points.
+const METHODS: [&str; 3] = ["grid", "latin-hypercube", "nsga2"];
 
 /// A checked description.
 #[derive(Debug, Clone)]
@@ -75,6 +78,7 @@ struct RawSpec {
     set: Vec<Spanned<String>>,
     method: Option<Spanned<String>>,
     points: Option<Spanned<i64>>,
+    population: Option<Spanned<i64>>,
     #[serde(default)]
     axis: Vec<Spanned<RawAxis>>,
     #[serde(default)]
@@ -113,7 +117,7 @@ impl Spec {
         let check = |axis| Axis::check(axis, &reader);
         let axes: Vec<Axis> = raw.axis.into_iter().map(check).collect::<Result<_, _>>()?;
         reader.check_distinct(&axes)?;
-        let method = reader.method(raw.method, raw.points, &axes)?;
+        let method = reader.method(raw.method, raw.points, raw.population, &axes)?;
         let constraint = |text: Spanned<String>| {
             let span = text.span();
             let part = Constraint::read(text.get_ref()).map_err(|fault| {
@@ -150,6 +154,16 @@ impl Spec {
             objectives,
             origin,
         })
+    }
+
+    /// Number of values on each axis.
+    pub fn lengths(&self) -> Vec<usize> {
+        self.axes.iter().map(|axis| axis.values.len()).collect()
+    }
+
+    /// What was read.
+    pub fn source(&self) -> &SourceText {
+        &self.origin
     }
 
     /// A refusal that points at a part.
@@ -236,11 +250,25 @@ impl Reader<'_> {
         &self,
         method: Option<Spanned<String>>,
         points: Option<Spanned<i64>>,
+        population: Option<Spanned<i64>>,
         axes: &[Axis],
     ) -> Result<Method, Diagnostic> {
-        let most = format!("expected 1 to {MOST_POINTS} points");
         let name = method.as_ref().map_or("grid", |name| name.get_ref().as_str());
         let span = method.as_ref().map_or(0..0, Spanned::span);
+        if let Some(population) = population.as_ref().filter(|_| name != "nsga2") {
+            let help = "write `method = \"nsga2\"`, or leave `population` out".to_owned();
+            let label = "only a search has generations";
+            let title = "`population` has no meaning here";
+            return Err(self.refuse(population.span(), title, label, Some(help)));
+        }
+        let needed = |points: Option<Spanned<i64>>| {
+            let help = "write for example `points = 64`".to_owned();
+            let title = "a sample needs its size";
+            let points = points.ok_or_else(|| {
+                self.refuse(span.clone(), title, "expected `points` beside it", Some(help))
+            })?;
+            self.number("points", &points, 1)
+        };
         let method = match (name, points) {
             ("grid", None) => Method::Grid,
             ("grid", Some(points)) => {
@@ -249,32 +277,47 @@ impl Reader<'_> {
                 let title = "`points` has no meaning here";
                 return Err(self.refuse(points.span(), title, label, Some(help)));
             }
-            ("latin-hypercube", Some(points)) => {
-                let number = usize::try_from(*points.get_ref()).ok();
-                let number = number.filter(|number| (1..=MOST_POINTS).contains(number));
-                let refuse = || self.refuse(points.span(), "`points` is out of range", &most, None);
-                Method::LatinHypercube { points: number.ok_or_else(refuse)? }
-            }
-            ("latin-hypercube", None) => {
-                let help = "write for example `points = 64`".to_owned();
-                let title = "a sample needs its size";
-                return Err(self.refuse(span, title, "expected `points` beside it", Some(help)));
+            ("latin-hypercube", points) => Method::LatinHypercube { points: needed(points)? },
+            ("nsga2", points) => {
+                let points = needed(points)?;
+                let population = population.map(|given| self.number("population", &given, 4));
+                let population =
+                    population.transpose()?.unwrap_or_else(|| usual_population(points));
+                Method::Nsga2(Budget { points, population })
             }
             (other, _) => {
-                let near = nearest(other, ["grid", "latin-hypercube"]);
+                let near = nearest(other, METHODS);
                 let help = near.map(|near| format!("did you mean `{near}`?"));
                 let title = format!("unknown method `{other}`");
-                let label = "expected \"grid\" or \"latin-hypercube\"";
-                return Err(self.refuse(span, &title, label, help));
+                let label = format!("expected one of {}", METHODS.join(", "));
+                return Err(self.refuse(span, &title, &label, help));
             }
         };
         let lengths: Vec<usize> = axes.iter().map(|axis| axis.values.len()).collect();
         if method.count(&lengths).is_none_or(|count| count > MOST_POINTS) {
-            let help = "sample it: `method = \"latin-hypercube\"` and `points = N`".to_owned();
-            return Err(self.refuse(span, "the grid has too many points", &most, Some(help)));
+            let help = "sample it: `method = \"latin-hypercube\"`, or search it: `method = \"nsga2\"`, \
+                        and `points = N`";
+            let most = format!("expected 1 to {MOST_POINTS} points");
+            let title = "the grid has too many points";
+            return Err(self.refuse(span, title, &most, Some(help.to_owned())));
         }
         Ok(method)
     }
+
+    /// A number of points, `least` or more.
+    fn number(&self, name: &str, given: &Spanned<i64>, least: usize) -> Result<usize, Diagnostic> {
+        let number = usize::try_from(*given.get_ref()).ok();
+        number.filter(|number| (least..=MOST_POINTS).contains(number)).ok_or_else(|| {
+            let label = format!("expected {least} to {MOST_POINTS} points");
+            self.refuse(given.span(), &format!("`{name}` is out of range"), &label, None)
+        })
+    }
+}
+
+/// Points of one generation where none is given: a tenth of all, so that there are ten generations,
+/// but enough to have parents that differ, and not so many that most are visited blindly.
+fn usual_population(points: usize) -> usize {
+    (points / 10).clamp(8, 100)
 }
 
 /// The fault of an assignment, pointing at the description that made it.
@@ -305,9 +348,8 @@ mod tests {
     fn the_ready_description_is_legal_and_large() {
         let text = include_str!("../../workloads/explore/spatten.toml");
         let spec = Spec::read(SourceText::new("spatten.toml", text)).unwrap();
-        let lengths: Vec<usize> = spec.axes.iter().map(|axis| axis.values.len()).collect();
-        assert_eq!(lengths, [6, 5, 4, 5]);
-        assert_eq!(spec.method.count(&lengths), Some(600));
+        assert_eq!(spec.lengths(), [6, 5, 4, 5]);
+        assert_eq!(spec.method.count(&spec.lengths()), Some(600));
     }
 
     #[test]

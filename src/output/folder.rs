@@ -1,7 +1,8 @@
 //! Output folders that are either complete or absent.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io::{self, BufWriter},
     path::{Path, PathBuf},
 };
 
@@ -49,6 +50,11 @@ impl OutputFolder {
         Ok(Self { path: path.to_owned(), temporary })
     }
 
+    /// The place that it takes in the end.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Writes files, name and text, into a folder inside.
     pub fn write<'a>(
         &self,
@@ -62,6 +68,20 @@ impl OutputFolder {
             .into_iter()
             .try_for_each(|(name, text)| fs::write(folder.join(name), text))
             .map_err(fail)
+    }
+
+    /// Opens a file of that name inside, for more than fits the memory.
+    pub fn file(&self, name: &str) -> Result<BufWriter<File>> {
+        let file = File::create(self.temporary.path().join(name));
+        Ok(BufWriter::new(file.map_err(|error| explain(&self.path, error))?))
+    }
+
+    /// What went wrong while writing, for the user.
+    pub fn explain(&self, error: anyhow::Error) -> anyhow::Error {
+        match error.downcast::<io::Error>() {
+            Ok(error) => explain(&self.path, error),
+            Err(error) => error,
+        }
     }
 
     /// Gives the finished folder its name.

@@ -1,0 +1,187 @@
+//! What a sweep leaves: tables, figures, and the Verilog of the chosen point.
+
+use std::{io::Write, path::PathBuf};
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use serde::{Serialize, Serializer, ser::SerializeSeq};
+
+use crate::{
+    cli::{Common, Overrides},
+    commands::{document, rtl},
+    cosim,
+    exit::Verdict,
+    explore::{
+        figures,
+        report::{self, CsvTable, Explored},
+        spec::Spec,
+    },
+    output::{self, OutputFile, OutputFolder},
+    workload,
+};
+
+/// Results of all points, in their order.
+pub type Records<'a> = Box<dyn Iterator<Item = Result<Option<String>>> + 'a>;
+
+/// Beats of the test bench beside emitted Verilog.
+const BEATS: u64 = 500;
+
+/// What becomes of the points.
+#[derive(Debug, Clone, Args)]
+pub struct Finish {
+    /// Folder for `points.csv`, `points.jsonl`, `front.csv` and figures; new or empty
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
+    /// The point of the front that figures ring and `--then` uses [default: the one nearest to the
+    /// best in all objectives]
+    #[arg(long, value_name = "POINT")]
+    pub choose: Option<usize>,
+    /// What to make of the chosen point, in the folder too
+    #[arg(long, value_enum)]
+    pub then: Option<Then>,
+}
+
+/// What to make of a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Then {
+    /// The Verilog of all its units
+    Rtl,
+}
+
+/// The files of a sweep, under construction.
+pub struct Files<'a> {
+    finish: &'a Finish,
+    folder: OutputFolder,
+    json: Option<OutputFile>,
+}
+
+impl Finish {
+    /// Opens the files before the sweep, so that it is not done in vain.
+    ///
+    /// # Errors
+    /// A folder that cannot be made or is not empty; Verilog of a design that has none.
+    pub fn prepare(&self, spec: &Spec, common: &Common) -> Result<Files<'_>> {
+        if self.then == Some(Then::Rtl) {
+            cosim::select(&spec.design, &Overrides::default())?;
+        }
+        let folder = OutputFolder::create(&self.output)?;
+        let json = common.json.as_deref().map(OutputFile::create).transpose()?;
+        Ok(Files { finish: self, folder, json })
+    }
+
+    /// As words of a command line.
+    pub fn words(&self) -> Vec<String> {
+        let mut words =
+            vec![format!("-o {}", crate::cli::quoted(&self.output.display().to_string()))];
+        words.extend(self.choose.map(|point| format!("--choose {point}")));
+        words.extend(self.then.map(|Then::Rtl| "--then rtl".to_owned()));
+        words
+    }
+}
+
+impl Files<'_> {
+    /// Writes them and prints the front.
+    ///
+    /// # Errors
+    /// A choice that is not on the front; files that cannot be written.
+    pub fn write<'r>(
+        self,
+        explored: &'r Explored<'r>,
+        records: &'r dyn Fn() -> Result<Records<'r>>,
+    ) -> Result<Verdict> {
+        let Self { finish, folder, json } = self;
+        let chosen = explored.choice(finish.choose)?;
+        tables(&folder, explored, records()?).map_err(|error| folder.explain(error))?;
+        if let Some(chosen) = chosen {
+            for (name, figure) in [
+                ("front.svg", figures::front(explored, chosen)?),
+                ("sensitivity.svg", figures::sensitivity(explored, chosen)?),
+            ] {
+                if let Some(text) = figure {
+                    folder.write("", [(name, text.as_str())])?;
+                }
+            }
+        }
+        if let (Some(Then::Rtl), Some(chosen)) = (finish.then, chosen) {
+            emit(&folder, explored, chosen)?;
+        }
+        folder.commit()?;
+        if let Some(file) = json {
+            let Explored { spec, space, .. } = explored;
+            let rows = Rows { explored, records };
+            let body = Document {
+                design: &spec.design,
+                workload: &space.workload,
+                seed: space.seed,
+                chosen,
+                rows,
+            };
+            file.commit_json(&document("attelier-explore-1", &body))?;
+        }
+        output::print(&report::text(explored, chosen))?;
+        Ok(if chosen.is_none() { Verdict::CheckFailed } else { Verdict::Passed })
+    }
+}
+
+fn tables(folder: &OutputFolder, explored: &Explored<'_>, records: Records<'_>) -> Result<()> {
+    let mut points = CsvTable::new(explored.spec, folder.file("points.csv")?)?;
+    let mut front = CsvTable::new(explored.spec, folder.file("front.csv")?)?;
+    let mut lines = folder.file("points.jsonl")?;
+    for row in explored.rows(records) {
+        let row = row?;
+        points.write(&row)?;
+        if row.front {
+            front.write(&row)?;
+        }
+        writeln!(lines, "{}", serde_json::to_string(&row).context("a row has no JSON form")?)?;
+    }
+    points.finish()?;
+    front.finish()?;
+    Ok(lines.flush()?)
+}
+
+/// Emits the Verilog of a point.
+fn emit(folder: &OutputFolder, explored: &Explored<'_>, point: usize) -> Result<()> {
+    let Explored { spec, space, sweep } = explored;
+    let sets = space.sets(&sweep.outcomes[point].genes);
+    let (_, set) = workload::split_sets(&sets);
+    let words: Vec<String> =
+        set.iter().map(|set| format!(" --set {}", crate::cli::quoted(set))).collect();
+    let command = format!(
+        "attelier rtl {} -o DIR --beats {BEATS} --seed {}{}",
+        spec.design,
+        space.seed,
+        words.concat()
+    );
+    let selection = cosim::select(&spec.design, &Overrides { config: None, set })?;
+    let plan = cosim::Plan { beats: BEATS, seed: space.seed };
+    rtl::emit(&selection, plan, &command, folder, "rtl")?;
+    Ok(())
+}
+
+/// The result for machines.
+#[derive(Serialize)]
+struct Document<'a> {
+    design: &'a str,
+    workload: &'a str,
+    seed: u64,
+    chosen: Option<usize>,
+    rows: Rows<'a>,
+}
+
+/// Rows that are made while they are written.
+struct Rows<'a> {
+    explored: &'a Explored<'a>,
+    records: &'a dyn Fn() -> Result<Records<'a>>,
+}
+
+impl Serialize for Rows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fail = |error: anyhow::Error| serde::ser::Error::custom(format!("{error:#}"));
+        let mut sequence = serializer.serialize_seq(None)?;
+        for row in self.explored.rows((self.records)().map_err(fail)?) {
+            sequence.serialize_element(&row.map_err(fail)?)?;
+        }
+        sequence.end()
+    }
+}
