@@ -316,6 +316,24 @@ fn objectives_that_are_no_number_are_refused_with_the_reason() {
     refused(&objective("dram.read_byte"), &["did you mean `dram.read_bytes`?"]);
     refused(&objective("dram.activates"), &["the ideal memory has no rows"]);
     refused(&objective("memory.kind"), &["cannot be small or large"]);
+    refused(&objective("cycles *"), &["this is no number", "spec.toml:4", "^"]);
+    refused(&objective("cycle * 2"), &["unknown name `cycle`", "did you mean `cycles`?"]);
+    refused(&objective("2"), &["it names no parameter and no result"]);
+}
+
+#[test]
+fn an_objective_may_be_reckoned_from_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = with("min = \"key_sram.bytes\"", "min = \"key_sram.bytes + value_sram.bytes\"");
+    explore(folder.path(), &spec, &[]).code(0);
+    let mut reader = csv::Reader::from_path(folder.path().join("out/points.csv")).unwrap();
+    let head = reader.headers().unwrap().clone();
+    let column = |name: &str| head.iter().position(|cell| cell == name).unwrap();
+    let (sum, one) = (column("key_sram.bytes + value_sram.bytes"), column("key_sram.bytes"));
+    for record in reader.records().map(Result::unwrap).filter(|record| &record[sum] != "") {
+        let number = |column: usize| record[column].parse::<u64>().unwrap();
+        assert_eq!(number(sum), 2 * number(one));
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! Conditions over parameters and results, and the names that they and the objectives use.
+//! Expressions over parameters and results: conditions, and numbers that are to be small or large.
 //!
-//! A condition is an expression of Jinja without filters and functions, such as
+//! They are expressions of Jinja without filters and functions, such as
 //! `key_sram.bytes <= 196608 and cycles < 1e6`.
 
 use std::collections::BTreeSet;
@@ -8,16 +8,16 @@ use std::collections::BTreeSet;
 use minijinja::{Environment, Error, UndefinedBehavior};
 use serde_json::{Map, Value};
 
-/// A condition that a point must meet.
-#[derive(Debug, Clone)]
-pub struct Constraint {
+/// A checked expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expression {
     /// As the user wrote it.
     pub text: String,
     /// The dotted names in it.
     pub names: BTreeSet<String>,
 }
 
-/// Why a text is no condition, and at which byte of it.
+/// Why a text is no expression, and at which byte of it.
 #[derive(Debug)]
 pub struct Fault {
     /// What is wrong.
@@ -26,11 +26,11 @@ pub struct Fault {
     pub start: usize,
 }
 
-impl Constraint {
-    /// Reads a condition.
+impl Expression {
+    /// Reads an expression.
     ///
     /// # Errors
-    /// A text that is no expression, or one without a name, which is the same for every point.
+    /// A text that is none, or one without a name, which is the same for every point.
     pub fn read(text: &str) -> Result<Self, Fault> {
         let environment = environment();
         let expression = environment.compile_expression(text).map_err(|error| Fault {
@@ -45,29 +45,47 @@ impl Constraint {
         Ok(Self { text: text.to_owned(), names })
     }
 
+    /// Whether it is one name and nothing else.
+    pub fn is_name(&self) -> bool {
+        self.names.len() == 1 && self.names.contains(self.text.trim())
+    }
+
     /// Whether values meet it.
     ///
     /// # Errors
-    /// A name without a value, operands that cannot be joined, an outcome that is no truth value; in
-    /// words for the user.
+    /// As [`number`](Self::number); an outcome that is no truth value.
     pub fn holds(&self, values: &Value) -> Result<bool, String> {
+        let outcome = self.evaluate(values)?;
+        bool::try_from(outcome.clone())
+            .map_err(|_| format!("`{}` is {outcome}: expected a comparison", self.text))
+    }
+
+    /// Its number; a whole one stays whole.
+    ///
+    /// # Errors
+    /// A name without a value, operands that cannot be joined, an outcome that is no number; in words
+    /// for the user.
+    pub fn number(&self, values: &Value) -> Result<Value, String> {
+        let outcome = self.evaluate(values)?;
+        let number = serde_json::to_value(&outcome).ok().filter(Value::is_number);
+        number.ok_or_else(|| format!("`{}` is {outcome}: expected a number", self.text))
+    }
+
+    fn evaluate(&self, values: &Value) -> Result<minijinja::Value, String> {
         let fail = |error: Error| {
             let detail = error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
-            format!("constraint `{}`: {}{detail}", self.text, error.kind())
+            format!("`{}`: {}{detail}", self.text, error.kind())
         };
-        let environment = environment();
-        let expression = environment.compile_expression(&self.text).map_err(fail)?;
         // JSON has no way to say that nothing is known; an order with nothing would be arbitrary.
         if let Some(name) =
             self.names.iter().find(|name| lookup(values, name).is_none_or(Value::is_null))
         {
-            return Err(format!("constraint `{}`: `{name}` is not known", self.text));
+            let of = if self.is_name() { String::new() } else { format!("`{}`: ", self.text) };
+            return Err(format!("{of}`{name}` is not known"));
         }
-        let outcome = expression
-            .eval(minijinja::Value::from(minijinja::value::Serde(values)))
-            .map_err(fail)?;
-        bool::try_from(outcome.clone())
-            .map_err(|_| format!("constraint `{}` is {outcome}: expected a comparison", self.text))
+        let environment = environment();
+        let expression = environment.compile_expression(&self.text).map_err(fail)?;
+        expression.eval(minijinja::Value::from(minijinja::value::Serde(values))).map_err(fail)
     }
 }
 
@@ -111,7 +129,7 @@ mod tests {
             "key_sram": {"bytes": 196_608}, "cycles": 5_000, "seconds": 0.25, "area_mm2": null,
             "memory": {"kind": "hbm2"},
         });
-        Constraint::read(text)
+        Expression::read(text)
             .map_err(|fault| format!("{} at {}", fault.message, fault.start))?
             .holds(&values)
     }
@@ -140,8 +158,23 @@ mod tests {
     }
 
     #[test]
+    fn numbers_stay_whole_where_they_can() {
+        let values = json!({"a": {"b": 6}, "c": 4, "d": 0.5, "e": "text"});
+        let number = |text: &str| Expression::read(text).unwrap().number(&values);
+        assert_eq!(number("a.b"), Ok(json!(6)));
+        assert_eq!(number("a.b * c + 1"), Ok(json!(25)));
+        assert_eq!(number("c * d"), Ok(json!(2.0)));
+        assert!(number("c < 5").unwrap_err().contains("expected a number"));
+        assert!(number("e").unwrap_err().contains("expected a number"));
+        assert_eq!(number("f"), Err("`f` is not known".to_owned()));
+        assert!(number("c / (d - d)").is_err(), "{:?}", number("c / (d - d)"));
+        assert!(Expression::read("a.b").unwrap().is_name());
+        assert!(!Expression::read("a.b + a.b").unwrap().is_name());
+    }
+
+    #[test]
     fn names_are_whole_paths() {
-        let constraint = Constraint::read("a.b + c < 2 * a.d.e").unwrap();
+        let constraint = Expression::read("a.b + c < 2 * a.d.e").unwrap();
         assert_eq!(Vec::from_iter(constraint.names), ["a.b", "a.d.e", "c"]);
         assert_eq!(
             paths(&json!({"a": {"b": 1, "d": {"e": [1]}}, "c": null})),

@@ -103,6 +103,6 @@ fn tornado(explored: &Explored<'_>, objective: usize, chosen: usize) -> Option<T
 }
 
 fn label(objective: &Sited<Objective>) -> String {
-    let Objective { name, maximise } = &objective.part;
-    format!("{name}, {} is better", if *maximise { "more" } else { "less" })
+    let Objective { value, maximise } = &objective.part;
+    format!("{}, {} is better", value.text, if *maximise { "more" } else { "less" })
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{
     Outcome, Status,
-    expression::{lookup, paths},
+    expression::{Expression, lookup, paths},
     spec::{Sited, Spec},
 };
 
@@ -28,12 +28,13 @@ const RESULT: [&str; 13] = [
 
 /// Every name in the description with its place.
 fn names(spec: &Spec) -> impl Iterator<Item = (Sited<()>, &str)> {
-    let constraints = spec.constraints.iter().flat_map(|constraint| {
-        constraint.part.names.iter().map(|name| (constraint.site(), name.as_str()))
-    });
-    let objectives =
-        spec.objectives.iter().map(|objective| (objective.site(), objective.part.name.as_str()));
-    constraints.chain(objectives)
+    fn all<'a>(site: Sited<()>, part: &'a Expression) -> impl Iterator<Item = (Sited<()>, &'a str)> {
+        part.names.iter().map(move |name| (site.clone(), name.as_str()))
+    }
+    let constraints = spec.constraints.iter();
+    let constraints = constraints.flat_map(|constraint| all(constraint.site(), &constraint.part));
+    let objectives = spec.objectives.iter();
+    constraints.chain(objectives.flat_map(|objective| all(objective.site(), &objective.part.value)))
 }
 
 /// Refuses names that stand for nothing.
@@ -54,8 +55,8 @@ pub fn check(spec: &Spec, parameters: &Value) -> Result<()> {
 
 /// Refuses names that stand for no number, and objectives that are no number.
 pub fn check_numbers(spec: &Spec, values: &Value) -> Result<()> {
-    let objectives = spec.objectives.iter().map(|objective| objective.part.name.as_str());
-    let objectives: Vec<&str> = objectives.collect();
+    let objectives = spec.objectives.iter().flat_map(|objective| &objective.part.value.names);
+    let objectives: Vec<&str> = objectives.map(String::as_str).collect();
     for (site, name) in names(spec) {
         let (title, label, help) = match lookup(values, name) {
             Some(Value::Number(_)) => continue,

@@ -14,7 +14,7 @@ use toml::Spanned;
 
 use super::{
     axis::{Axis, RawAxis},
-    expression::Constraint,
+    expression::Expression,
     sample::{Budget, Method},
 };
 use crate::workload;
@@ -39,7 +39,7 @@ pub struct Spec {
     /// Which points are visited.
     pub method: Method,
     /// What every point must meet.
-    pub constraints: Vec<Sited<Constraint>>,
+    pub constraints: Vec<Sited<Expression>>,
     /// What is to be small or large.
     pub objectives: Vec<Sited<Objective>>,
     origin: Arc<SourceText>,
@@ -63,8 +63,8 @@ impl<T> Sited<T> {
 /// A number that is to be small or large.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Objective {
-    /// Its place in the result or among the parameters.
-    pub name: String,
+    /// A number of the result, a parameter, or what is reckoned from them.
+    pub value: Expression,
     /// Whether it is to be large.
     pub maximise: bool,
 }
@@ -89,8 +89,8 @@ struct RawSpec {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum RawObjective {
-    Min(String),
-    Max(String),
+    Min(Spanned<String>),
+    Max(Spanned<String>),
 }
 
 /// What parts of a description are checked with.
@@ -119,14 +119,8 @@ impl Spec {
         reader.check_distinct(&axes)?;
         let method = reader.method(raw.method, raw.points, raw.population, &axes)?;
         let constraint = |text: Spanned<String>| {
-            let span = text.span();
-            let part = Constraint::read(text.get_ref()).map_err(|fault| {
-                // Inside the quotes; escapes before the fault are rare enough to be off by.
-                let start = (span.start + 1 + fault.start).min(span.end);
-                let help = "write for example \"key_sram.bytes <= 196608\"".to_owned();
-                reader.refuse(start..span.end, "this is no condition", &fault.message, Some(help))
-            })?;
-            Ok(Sited { part, span })
+            let help = "write for example \"key_sram.bytes <= 196608\"";
+            reader.expression(text, "this is no condition", help)
         };
         let constraints = raw.constraints.into_iter().map(constraint).collect::<Result<_, _>>()?;
         if raw.objectives.get_ref().is_empty() {
@@ -137,13 +131,16 @@ impl Spec {
         }
         let objective = |raw: Spanned<RawObjective>| {
             let span = raw.span();
-            let part = match raw.into_inner() {
-                RawObjective::Min(name) => Objective { name, maximise: false },
-                RawObjective::Max(name) => Objective { name, maximise: true },
+            let (text, maximise) = match raw.into_inner() {
+                RawObjective::Min(text) => (text, false),
+                RawObjective::Max(text) => (text, true),
             };
-            Sited { part, span }
+            let help = "write for example `{ min = \"qk_array.multipliers * 2\" }`";
+            let read = reader.expression(text, "this is no number", help)?;
+            Ok(Sited { part: Objective { value: read.part, maximise }, span })
         };
-        let objectives = raw.objectives.into_inner().into_iter().map(objective).collect();
+        let objectives = raw.objectives.into_inner().into_iter();
+        let objectives = objectives.map(objective).collect::<Result<_, _>>()?;
         Ok(Self {
             design: design.name.to_owned(),
             workload: raw.workload,
@@ -189,6 +186,21 @@ impl Reader<'_> {
     ) -> Diagnostic {
         let (title, label) = (title.to_owned(), label.to_owned());
         Diagnostic { title, label, origin: self.origin.clone(), span, help }
+    }
+
+    fn expression(
+        &self,
+        text: Spanned<String>,
+        title: &str,
+        help: &str,
+    ) -> Result<Sited<Expression>, Diagnostic> {
+        let span = text.span();
+        let part = Expression::read(text.get_ref()).map_err(|fault| {
+            // Inside the quotes; escapes before the fault are rare enough to be off by.
+            let start = (span.start + 1 + fault.start).min(span.end);
+            self.refuse(start..span.end, title, &fault.message, Some(help.to_owned()))
+        })?;
+        Ok(Sited { part, span })
     }
 
     /// Refuses a path that is neither a parameter of the design nor a knob of workloads.
@@ -348,8 +360,8 @@ mod tests {
     fn the_ready_description_is_legal_and_large() {
         let text = include_str!("../../workloads/explore/spatten.toml");
         let spec = Spec::read(SourceText::new("spatten.toml", text)).unwrap();
-        assert_eq!(spec.lengths(), [6, 5, 4, 5]);
-        assert_eq!(spec.method.count(&spec.lengths()), Some(600));
+        assert_eq!(spec.lengths(), [7, 10, 4, 6, 6]);
+        assert_eq!(spec.method.count(&spec.lengths()), Some(10_080));
     }
 
     #[test]

@@ -181,11 +181,9 @@ fn judge(spec: &Spec, outcome: Outcome, values: &Value) -> Outcome {
                 Err(reason) => Some((Status::Failed, reason)),
             }
         });
-    let names = spec.objectives.iter().map(|objective| &objective.part.name);
-    let value = |name: &String| lookup(values, name).cloned().unwrap_or_default();
-    let objectives: Vec<Value> = names.clone().map(value).collect();
-    let unknown = names.zip(&objectives).find(|(_, value)| value.as_f64().is_none());
-    let unknown = unknown.map(|(name, _)| (Status::Failed, format!("`{name}` is not known")));
+    let numbers = spec.objectives.iter().map(|objective| objective.part.value.number(values));
+    let unknown = numbers.clone().find_map(Result::err).map(|reason| (Status::Failed, reason));
+    let objectives: Vec<Value> = numbers.map(Result::unwrap_or_default).collect();
     let outcome = Outcome { objectives, ..outcome };
     match broken.or(unknown) {
         Some((status, reason)) => outcome.with(status, reason),
