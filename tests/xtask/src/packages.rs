@@ -24,6 +24,10 @@ const PACKAGES: &[Package] = &[
     Package { program: "make", debian: "make", purpose: "build what Verilator writes" },
     Package { program: "iverilog", debian: "iverilog", purpose: "run Verilog with four states" },
     Package { program: "yosys", debian: "yosys", purpose: "proofs and synthesis of Verilog" },
+    Package { program: "munged", debian: "munge", purpose: "credentials of Slurm" },
+    Package { program: "slurmctld", debian: "slurmctld", purpose: "explore as a job array" },
+    Package { program: "slurmd", debian: "slurmd", purpose: "explore as a job array" },
+    Package { program: "sbatch", debian: "slurm-client", purpose: "explore as a job array" },
 ];
 
 /// Installs what is missing when run as root with `apt-get` at hand, and names what stays missing.
