@@ -86,7 +86,8 @@ impl Cluster {
         let file = ["-f".to_owned(), cluster.path("slurm.conf").display().to_string()];
         daemon("slurmctld", &file);
         daemon("slurmd", &file);
-        cluster.wait("the node to be idle", || cluster.says("sinfo", &["-h", "-o", "%T"]) == "idle");
+        cluster
+            .wait("the node to be idle", || cluster.says("sinfo", &["-h", "-o", "%T"]) == "idle");
         Some(cluster)
     }
 

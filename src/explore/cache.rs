@@ -67,7 +67,7 @@ impl Cache {
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub fn len(&self) -> Result<u64> {
+    pub fn count(&self) -> Result<u64> {
         self.connection()
             .query_row("SELECT count(*) FROM results", [], |row| row.get::<_, i64>(0))
             .map(i64::unsigned_abs)
@@ -239,7 +239,7 @@ mod tests {
         drop(cache);
         let cache = Cache::open(&path).unwrap();
         assert_eq!(cache.get(&Key("a".into())).unwrap().as_deref(), Some("kept"));
-        assert_eq!(cache.len().unwrap(), 1);
+        assert_eq!(cache.count().unwrap(), 1);
     }
 
     #[track_caller]

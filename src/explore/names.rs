@@ -28,7 +28,7 @@ const RESULT: [&str; 13] = [
 
 /// Every name in the description with its place.
 fn names(spec: &Spec) -> impl Iterator<Item = (Sited<()>, &str)> {
-    fn all<'a>(site: Sited<()>, part: &'a Expression) -> impl Iterator<Item = (Sited<()>, &'a str)> {
+    fn all(site: Sited<()>, part: &Expression) -> impl Iterator<Item = (Sited<()>, &str)> {
         part.names.iter().map(move |name| (site.clone(), name.as_str()))
     }
     let constraints = spec.constraints.iter();

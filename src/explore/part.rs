@@ -365,7 +365,7 @@ pub fn under_way(plan: &Plan) -> Result<Vec<(Shard, u64)>> {
         let Some(stem) = name.strip_suffix(".cache") else { continue };
         let Some(shard) = Shard::from_file_name(&format!("{stem}.jsonl")) else { continue };
         if !shard.path(plan).exists() {
-            found.push((shard, Cache::open(&shard.cache(plan))?.len()?));
+            found.push((shard, Cache::open(&shard.cache(plan))?.count()?));
         }
     }
     found.sort_unstable();
