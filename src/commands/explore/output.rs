@@ -1,6 +1,9 @@
 //! What a sweep leaves: tables, figures, and the Verilog of the chosen point.
 
-use std::{io::Write, path::PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
@@ -48,25 +51,25 @@ pub enum Then {
     Rtl,
 }
 
-/// The files of a sweep, under construction.
+/// Places for the files of a sweep, which can be written.
 pub struct Files<'a> {
     finish: &'a Finish,
-    folder: OutputFolder,
-    json: Option<OutputFile>,
+    json: Option<&'a Path>,
 }
 
 impl Finish {
-    /// Opens the files before the sweep, so that it is not done in vain.
+    /// Tries the places before the sweep, so that it is not done in vain. Nothing stays there: a sweep
+    /// that is killed would leave it behind.
     ///
     /// # Errors
     /// A folder that cannot be made or is not empty; Verilog of a design that has none.
-    pub fn prepare(&self, spec: &Spec, common: &Common) -> Result<Files<'_>> {
+    pub fn prepare<'a>(&'a self, spec: &Spec, common: &'a Common) -> Result<Files<'a>> {
         if self.then == Some(Then::Rtl) {
             cosim::select(&spec.design, &Overrides::default())?;
         }
-        let folder = OutputFolder::create(&self.output)?;
-        let json = common.json.as_deref().map(OutputFile::create).transpose()?;
-        Ok(Files { finish: self, folder, json })
+        let json = common.json.as_deref();
+        drop((OutputFolder::create(&self.output)?, json.map(OutputFile::create).transpose()?));
+        Ok(Files { finish: self, json })
     }
 
     /// As words of a command line.
@@ -89,7 +92,9 @@ impl Files<'_> {
         explored: &'r Explored<'r>,
         records: &'r dyn Fn() -> Result<Records<'r>>,
     ) -> Result<Verdict> {
-        let Self { finish, folder, json } = self;
+        let Self { finish, json } = self;
+        let folder = OutputFolder::create(&finish.output)?;
+        let json = json.map(OutputFile::create).transpose()?;
         let chosen = explored.choice(finish.choose)?;
         tables(&folder, explored, records()?).map_err(|error| folder.explain(error))?;
         if let Some(chosen) = chosen {

@@ -182,7 +182,7 @@ pub fn submit(args: &SubmitArgs, common: &Common) -> Result<Verdict> {
         );
     }
     // Refuses a folder that the merge would refuse an hour later.
-    drop(args.finish.prepare(&plan.spec, common)?);
+    args.finish.prepare(&plan.spec, common)?;
     let jobs = Jobs {
         plan: &plan,
         shards: args.shards.get(),
