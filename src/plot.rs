@@ -11,6 +11,8 @@ use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use crate::table::significant;
+
 const COLOURS: [RGBColor; 6] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -48,6 +50,19 @@ pub struct Line {
     pub name: String,
     /// A number for each point.
     pub y: Vec<f64>,
+}
+
+/// A number at an axis: short, without zeros at its end.
+fn readable(number: f64) -> String {
+    let text = match number.abs() {
+        0.0 => return "0".to_owned(),
+        size if (1e-2..1e5).contains(&size) => significant(number),
+        _ => return format!("{number:.1e}"),
+    };
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
 }
 
 /// Charts in rows, as the text of an SVG file.

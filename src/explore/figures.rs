@@ -86,7 +86,7 @@ fn tornado(explored: &Explored<'_>, objective: usize, chosen: usize) -> Option<T
     let bar = |(axis, mut seen): (usize, Vec<(f64, usize)>)| {
         let Axis { values, .. } = &spec.axes[axis];
         let end = |(ratio, step): &(f64, usize)| {
-            (*ratio, values[*step].first().cloned().unwrap_or_default())
+            (*ratio, values[*step].first().map(|value| short(value)).unwrap_or_default())
         };
         if !seen.is_empty() {
             seen.push((1.0, center.genes[axis]));
@@ -104,5 +104,13 @@ fn tornado(explored: &Explored<'_>, objective: usize, chosen: usize) -> Option<T
 
 fn label(objective: &Sited<Objective>) -> String {
     let Objective { value, maximise } = &objective.part;
-    format!("{}, {} is better", value.text, if *maximise { "more" } else { "less" })
+    format!("{} ({})", value.text, if *maximise { "max" } else { "min" })
+}
+
+/// A value of an axis; large numbers as powers of ten.
+fn short(value: &str) -> String {
+    match value.parse::<f64>() {
+        Ok(number) if number.abs() >= 1e6 => format!("{number:e}"),
+        _ => value.to_owned(),
+    }
 }

@@ -1,14 +1,18 @@
 //! Points of a design space by two objectives: all in grey, the front in colour, one of it ringed.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::COLOURS;
-use crate::table::significant;
+use super::{COLOURS, readable};
 
 /// Size of one chart [pixels].
 const CHART: (u32, u32) = (520, 380);
+
+/// Places that are told apart along an axis.
+const CELLS: f64 = 250.0;
 
 /// Ratio of largest to smallest from which on an axis is logarithmic.
 const DECADES: f64 = 100.0;
@@ -61,15 +65,7 @@ impl Scale {
     }
 
     fn describe(self, label: &str) -> String {
-        if self.logarithmic { format!("{label} (logarithmic)") } else { label.to_owned() }
-    }
-}
-
-fn readable(number: f64) -> String {
-    match number.abs() {
-        0.0 => "0".to_owned(),
-        size if (1e-2..1e5).contains(&size) => significant(number),
-        _ => format!("{number:.1e}"),
+        if self.logarithmic { format!("{label}, log") } else { label.to_owned() }
     }
 }
 
@@ -117,7 +113,8 @@ fn draw(chart: &Scatter, area: &super::Area<'_>) -> Result<()> {
         .label_style(("sans-serif", 11))
         .draw()?;
     let grey = RGBColor(170, 170, 170);
-    context.draw_series(chart.others.iter().map(|at| Circle::new(place(at), 2, grey.filled())))?;
+    let others = thinned(chart.others.iter().map(place), [x, y]);
+    context.draw_series(others.into_iter().map(|at| Circle::new(at, 2, grey.filled())))?;
     context
         .draw_series(LineSeries::new(steps(&chart.border, place), COLOURS[0].stroke_width(1)))?;
     let front = chart.front.iter();
@@ -133,6 +130,15 @@ fn draw(chart: &Scatter, area: &super::Area<'_>) -> Result<()> {
         context.draw_series([label])?;
     }
     Ok(())
+}
+
+/// Of places that the eye cannot tell apart, the first: ten thousand points make a large file.
+fn thinned(places: impl Iterator<Item = (f64, f64)>, scales: [Scale; 2]) -> Vec<(f64, f64)> {
+    let cell =
+        |place: f64, scale: Scale| (CELLS * (place - scale.low) / (scale.high - scale.low)) as u32;
+    let [x, y] = scales;
+    let mut seen = BTreeSet::new();
+    places.filter(|place| seen.insert((cell(place.0, x), cell(place.1, y)))).collect()
 }
 
 /// The corners of a staircase through points: between two of them nothing better is known than the
@@ -168,9 +174,16 @@ mod tests {
         let svg = svg(&[chart()]).unwrap();
         // Two others, three on the front, one ring.
         assert_eq!(svg.matches("<circle").count(), 6);
-        for text in ["Space", "cycles (logarithmic)", "energy [J]", "point 4"] {
+        for text in ["Space", "cycles, log", "energy [J]", "point 4"] {
             assert!(svg.contains(text), "{text} is missing");
         }
+    }
+
+    #[test]
+    fn places_that_look_the_same_are_drawn_once() {
+        let mut crowd = chart();
+        crowd.others = (0..10_000).map(|at| [200.0 + f64::from(at) * 1e-6, 2.5]).collect();
+        assert_eq!(svg(&[crowd]).unwrap().matches("<circle").count(), 1 + 3 + 1);
     }
 
     #[test]

@@ -5,8 +5,7 @@ use anyhow::Result;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::COLOURS;
-use crate::table::significant;
+use super::{COLOURS, readable};
 
 /// Width of one chart, height of a bar, and height of all that is not bars [pixels].
 const CHART: (u32, u32, u32) = (520, 26, 84);
@@ -72,7 +71,7 @@ fn draw(chart: &Tornado, area: &super::Area<'_>) -> Result<()> {
         .disable_y_axis()
         .x_labels(8)
         .x_label_formatter(&|at| {
-            if *at < low - 0.05 * span { String::new() } else { significant(*at) }
+            if *at < low - 0.05 * span { String::new() } else { readable(*at) }
         })
         .x_desc("ratio to the chosen point")
         .axis_desc_style(("sans-serif", 11))

@@ -6,6 +6,7 @@ mod packages;
 mod python;
 mod shared;
 mod steps;
+mod studies;
 mod tally;
 
 use std::{env, process::ExitCode};
@@ -18,6 +19,7 @@ Usage: cargo xtask COMMAND
   python                 make the Python that tests compare models with, in target/python
   fit-scores [--write]   fit the synthetic attention scores to MiniLM and print how well they agree
                          --write: rewrite the committed parameters and measurements
+  studies                explore the ready-made spaces and redraw the figures of docs/studies
   bless                  rewrite the snapshots that the tests compare with; review the diff";
 
 /// Turns a missing tool or missing data from a printed line into a failure; tests read it too.
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         ["python"] => ExitCode::FAILURE,
         ["fit-scores"] => fit::fit_scores(false),
         ["fit-scores", "--write"] => fit::fit_scores(true),
+        ["studies"] => studies::draw(),
         ["bless"] => steps::bless(),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
