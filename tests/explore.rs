@@ -296,7 +296,7 @@ fn a_wrong_description_is_drawn_with_a_suggestion() {
         ("tokens=2", "token=2", &["did you mean `tokens`?", "spec.toml:3"]),
         ("\"memory.channels\"", "\"key_sram.bytes\"", &["`key_sram.bytes` is moved twice"]),
         ("parallelism < 4 or", "parallelism < 4 ore", &["this is no condition", "spec.toml:5"]),
-        ("min = \"cycles\"", "least = \"cycles\"", &["unknown variant `least`", "^"]),
+        ("min = \"cycles\"", "least = \"cycles\"", &["unknown field `least`", "^"]),
         ("design", "points = 3\ndesign", &["`points` has no meaning here"]),
         ("design", "method = \"lattin-hypercube\"\ndesign", &["did you mean `latin-hypercube`?"]),
         (
@@ -321,18 +321,20 @@ fn objectives_that_are_no_number_are_refused_with_the_reason() {
     refused(&objective("memory.kind"), &["cannot be small or large"]);
     refused(&objective("cycles *"), &["this is no number", "spec.toml:4", "^"]);
     refused(&objective("cycle * 2"), &["unknown name `cycle`", "did you mean `cycles`?"]);
+    refused(&with("min = \"cycles\"", "name = \"x\""), &["needs a direction", "`min` or `max`"]);
     refused(&objective("2"), &["it names no parameter and no result"]);
 }
 
 #[test]
 fn an_objective_may_be_reckoned_from_others() {
     let folder = tempfile::tempdir().unwrap();
-    let spec = with("min = \"key_sram.bytes\"", "min = \"key_sram.bytes + value_sram.bytes\"");
+    let sum = "min = \"key_sram.bytes + value_sram.bytes\", name = \"buffers [B]\"";
+    let spec = with("min = \"key_sram.bytes\"", sum);
     explore(folder.path(), &spec, &[]).code(0);
     let mut reader = csv::Reader::from_path(folder.path().join("out/points.csv")).unwrap();
     let head = reader.headers().unwrap().clone();
     let column = |name: &str| head.iter().position(|cell| cell == name).unwrap();
-    let (sum, one) = (column("key_sram.bytes + value_sram.bytes"), column("key_sram.bytes"));
+    let (sum, one) = (column("buffers [B]"), column("key_sram.bytes"));
     for record in reader.records().map(Result::unwrap).filter(|record| !record[sum].is_empty()) {
         let number = |column: usize| record[column].parse::<u64>().unwrap();
         assert_eq!(number(sum), 2 * number(one));

@@ -18,6 +18,9 @@ fn the_study_of_pim_gpt_shows_what_the_program_finds() {
         let drawn = fs::read_to_string(folder.path().join(format!("out/{name}.svg"))).unwrap();
         let shown = repository.join(format!("docs/figures/explore-pim-gpt-{name}.svg"));
         let shown = fs::read_to_string(shown).unwrap();
-        assert!(drawn == shown, "{name}.svg has changed: run `cargo xtask studies` and read the page");
+        assert!(
+            drawn == shown,
+            "{name}.svg has changed: run `cargo xtask studies` and read the page"
+        );
     }
 }

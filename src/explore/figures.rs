@@ -103,8 +103,8 @@ fn tornado(explored: &Explored<'_>, objective: usize, chosen: usize) -> Option<T
 }
 
 fn label(objective: &Sited<Objective>) -> String {
-    let Objective { value, maximise } = &objective.part;
-    format!("{} ({})", value.text, if *maximise { "max" } else { "min" })
+    let Objective { name, maximise, .. } = &objective.part;
+    format!("{name} ({})", if *maximise { "max" } else { "min" })
 }
 
 /// A value of an axis; large numbers as powers of ten.

@@ -153,8 +153,7 @@ impl<'a, W: Write> CsvTable<'a, W> {
     pub fn new(spec: &'a Spec, writer: W) -> Result<Self> {
         let paths: Vec<&str> = axis_paths(spec);
         let objectives = objectives(spec);
-        let names: Vec<&str> =
-            objectives.iter().map(|(_, part)| part.value.text.as_str()).collect();
+        let names: Vec<&str> = objectives.iter().map(|(_, part)| part.name.as_str()).collect();
         let usual: Vec<&str> = COLUMNS.into_iter().filter(|name| !names.contains(name)).collect();
         let mut writer = csv::Writer::from_writer(writer);
         let head =
@@ -226,9 +225,7 @@ pub fn text(explored: &Explored<'_>, chosen: Option<usize>) -> String {
     let objectives = objectives(spec);
     let heads: Vec<String> = objectives
         .iter()
-        .map(|(_, part)| {
-            format!("{} ({})", part.value.text, if part.maximise { "max" } else { "min" })
-        })
+        .map(|(_, part)| format!("{} ({})", part.name, if part.maximise { "max" } else { "min" }))
         .collect();
     let axes = spec.axes.iter().map(|axis| (axis.name(), Right));
     let heads = heads.iter().map(|head| (head.as_str(), Right));
@@ -267,7 +264,7 @@ fn axis_paths(spec: &Spec) -> Vec<&str> {
 fn objectives(spec: &Spec) -> Vec<(usize, &Objective)> {
     let paths = axis_paths(spec);
     let all = spec.objectives.iter().map(|objective| &objective.part).enumerate();
-    all.filter(|(_, objective)| !paths.contains(&objective.value.text.as_str())).collect()
+    all.filter(|(_, objective)| !paths.contains(&objective.name.as_str())).collect()
 }
 
 /// A value as text, without the quotes of JSON; nothing where it is not known.

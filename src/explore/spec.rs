@@ -63,6 +63,8 @@ impl<T> Sited<T> {
 /// A number that is to be small or large.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Objective {
+    /// How tables and figures call it: a name of its own, or the text of the expression.
+    pub name: String,
     /// A number of the result, a parameter, or what is reckoned from them.
     pub value: Expression,
     /// Whether it is to be large.
@@ -87,10 +89,11 @@ struct RawSpec {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum RawObjective {
-    Min(Spanned<String>),
-    Max(Spanned<String>),
+#[serde(deny_unknown_fields)]
+struct RawObjective {
+    min: Option<Spanned<String>>,
+    max: Option<Spanned<String>>,
+    name: Option<String>,
 }
 
 /// What parts of a description are checked with.
@@ -131,13 +134,19 @@ impl Spec {
         }
         let objective = |raw: Spanned<RawObjective>| {
             let span = raw.span();
-            let (text, maximise) = match raw.into_inner() {
-                RawObjective::Min(text) => (text, false),
-                RawObjective::Max(text) => (text, true),
+            let RawObjective { min, max, name } = raw.into_inner();
+            let (text, maximise) = match (min, max) {
+                (Some(text), None) => (text, false),
+                (None, Some(text)) => (text, true),
+                _ => {
+                    let title = "an objective needs a direction";
+                    return Err(reader.refuse(span, title, "expected `min` or `max`", None));
+                }
             };
             let help = "write for example `{ min = \"qk_array.multipliers * 2\" }`";
-            let read = reader.expression(text, "this is no number", help)?;
-            Ok(Sited { part: Objective { value: read.part, maximise }, span })
+            let value = reader.expression(text, "this is no number", help)?.part;
+            let name = name.unwrap_or_else(|| value.text.clone());
+            Ok(Sited { part: Objective { name, value, maximise }, span })
         };
         let objectives = raw.objectives.into_inner().into_iter();
         let objectives = objectives.map(objective).collect::<Result<_, _>>()?;
