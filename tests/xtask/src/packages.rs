@@ -24,6 +24,7 @@ const PACKAGES: &[Package] = &[
     Package { program: "make", debian: "make", purpose: "build what Verilator writes" },
     Package { program: "iverilog", debian: "iverilog", purpose: "run Verilog with four states" },
     Package { program: "yosys", debian: "yosys", purpose: "proofs and synthesis of Verilog" },
+    Package { program: "chromium", debian: "chromium", purpose: "look at pages as a reader does" },
 ];
 
 /// Installs what is missing when run as root with `apt-get` at hand, and names what stays missing.
