@@ -23,12 +23,11 @@ const TICKS: u64 = 4;
 pub fn block(timeline: &Timeline) -> Block {
     let (rows, caption) = if timeline.spans() <= MOST_SPANS {
         let rows = timeline.tracks.iter().map(|track| spans(timeline, track)).collect();
-        (
-            rows,
-            format!(
-                "Each block is something that the unit did; point at it to see what. {OCCUPIED}"
-            ),
-        )
+        let text = format!(
+            "Each block is something that the unit did, neighbours light and dark in turn; point at it to \
+             see what. {OCCUPIED}"
+        );
+        (rows, text)
     } else {
         let rows = timeline.shares(BINS).into_iter().map(|(name, shares)| outline(name, &shares));
         let text = format!(

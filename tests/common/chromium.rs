@@ -66,7 +66,8 @@ pub fn look(page: &str, screen: Screen, script: &str) -> Option<(Value, Vec<Stri
     let after = format!(
         "<script>addEventListener('load', async () => {{
             let seen;
-            try {{ seen = await (async () => {{ {script} }})(); }} catch (error) {{ seen = {{ failure: String(error.stack) }}; }}
+            try {{ seen = await (async () => {{ {script} }})(); }}
+            catch (error) {{ seen = {{ failure: String(error.stack) }}; }}
             seen.faults = faults;
             seen.requests = performance.getEntriesByType('resource').map((entry) => entry.name);
             parent.postMessage(seen, '*');
