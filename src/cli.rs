@@ -5,9 +5,9 @@ use std::{env, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    cosim::CosimArgs, dram::DramArgs, explore::ExploreArgs, fidelity::FidelityArgs, list::ListArgs,
-    reproduce::ReproduceArgs, rtl::RtlArgs, run::RunArgs, show::ShowArgs, synth::SynthArgs,
-    trace::TraceArgs,
+    compare::CompareArgs, cosim::CosimArgs, dram::DramArgs, explore::ExploreArgs,
+    fidelity::FidelityArgs, list::ListArgs, report::ReportArgs, reproduce::ReproduceArgs,
+    rtl::RtlArgs, run::RunArgs, show::ShowArgs, synth::SynthArgs, trace::TraceArgs,
 };
 
 /// A workshop for attention accelerators.
@@ -56,6 +56,10 @@ pub enum Command {
     Explore(ExploreArgs),
     /// Run a DRAM case: requests in, commands out
     Dram(DramArgs),
+    /// Put results of one command side by side, with ratios to the first
+    Compare(CompareArgs),
+    /// Write results as one HTML page that opens offline
+    Report(ReportArgs),
     /// Convert and summarise attention traces
     Trace(TraceArgs),
 }

@@ -1,10 +1,12 @@
 //! Subcommands, one module each.
 
+pub mod compare;
 pub mod cosim;
 pub mod dram;
 pub mod explore;
 pub mod fidelity;
 pub mod list;
+pub mod report;
 pub mod reproduce;
 pub mod rtl;
 pub mod run;
@@ -36,6 +38,8 @@ pub fn run(cli: &Cli) -> Result<Verdict> {
         Command::Dram(args) => dram::run(args, &cli.common),
         Command::Explore(args) => explore::run(args, &cli.common),
         Command::Fidelity(args) => fidelity::run(args, &cli.common),
+        Command::Compare(args) => compare::run(args, &cli.common),
+        Command::Report(args) => report::run(args, &cli.common),
         Command::Trace(args) => trace::run(args, &cli.common),
     }
 }

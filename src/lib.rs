@@ -6,6 +6,7 @@
 //! * [`published`], [`figures`]: numbers of others, and figures made again.
 //! * [`simulation`]: counts on a machine. [`report`]: a result, as JSON and as text.
 //! * [`explore`]: many points of a design space.
+//! * [`documents`]: results read back. [`html`]: results as a page. [`comparison`]: results side by side.
 //! * [`cosim`]: simulator, RTL and its Verilog, compared cycle by cycle.
 //! * [`observers`]: waveform, timeline and progress bar.
 //! * [`plot`]: charts. [`output`]: files that are complete or absent. [`table`]: tables and numbers for people.
@@ -15,10 +16,13 @@
 
 pub mod cli;
 pub mod commands;
+pub mod comparison;
 pub mod cosim;
+pub mod documents;
 pub mod exit;
 pub mod explore;
 pub mod figures;
+pub mod html;
 pub mod machines;
 pub mod observers;
 pub mod output;

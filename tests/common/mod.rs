@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub mod chromium;
+
 use assert_cmd::{assert::Assert, cargo::cargo_bin_cmd};
 use flate2::read::GzDecoder;
 use serde_json::Value;

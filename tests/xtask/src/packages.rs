@@ -28,6 +28,7 @@ const PACKAGES: &[Package] = &[
     Package { program: "slurmctld", debian: "slurmctld", purpose: "explore as a job array" },
     Package { program: "slurmd", debian: "slurmd", purpose: "explore as a job array" },
     Package { program: "sbatch", debian: "slurm-client", purpose: "explore as a job array" },
+    Package { program: "chromium", debian: "chromium", purpose: "look at pages as a reader does" },
 ];
 
 /// Installs what is missing when run as root with `apt-get` at hand, and names what stays missing.

@@ -1,0 +1,53 @@
+//! Published numbers beside ours.
+
+use super::block::{Block, Cell, Table};
+use crate::documents::quantity;
+
+/// One compared number.
+pub struct Row<'a> {
+    /// What is compared, in as many cells as there are names.
+    pub names: Vec<&'a str>,
+    /// The published number.
+    pub published: f64,
+    /// Ours.
+    pub ours: f64,
+    /// Unit of both.
+    pub unit: &'a str,
+    /// Relative deviation of ours.
+    pub deviation: f64,
+    /// Source, or what was simulated.
+    pub remark: &'a str,
+}
+
+/// The rows as a table; none without rows.
+pub fn table<'a>(
+    title: &str,
+    names: &[&str],
+    remark: &str,
+    rows: impl IntoIterator<Item = Row<'a>>,
+) -> Option<Block> {
+    let head = names.iter().fold(Table::new(title), |table, name| table.text(name));
+    let rows = rows.into_iter().map(|row| {
+        let text = |value: f64| format!("{} {}", quantity::number(value), row.unit);
+        let [published, ours] =
+            [row.published, row.ours].map(|value| Cell::keyed(text(value), value));
+        let tip = format!(
+            "{}: published {}, ours {}, {:+.1} %",
+            row.names.join(", "),
+            text(row.published),
+            text(row.ours),
+            row.deviation * 100.0
+        );
+        let mut cells: Vec<Cell> = row.names.iter().map(|name| Cell::text(*name)).collect();
+        cells.extend([published, ours, Cell::deviation(row.deviation)]);
+        cells.extend([Cell::deviation_bar(row.deviation, tip), Cell::text(row.remark)]);
+        cells
+    });
+    head.number("published")
+        .number("ours")
+        .number("deviation")
+        .bar("−100 % to +100 %")
+        .text(remark)
+        .rows(rows)
+        .block()
+}
