@@ -2,13 +2,33 @@
 //!
 //! A new one is a module with a function and one line in [`FIGURES`].
 
+mod a3;
 mod edge_moe_ablation;
+pub mod files;
+mod measure;
+mod mnnfast;
+mod pim_gpt_platforms;
 mod pim_gpt_sensitivity;
+mod spatten_fig13;
+mod spatten_fig14;
 mod spatten_fig19;
+mod spatten_fig20;
+mod spatten_headline;
+mod spatten_platforms;
+mod spatten_table3;
+mod vision;
 
 use anyhow::Result;
 use attelier_sim::observe::Observer;
 use serde::Serialize;
+
+use crate::{
+    published::{self, Number},
+    table::{
+        Align::{Left, Right},
+        significant, table,
+    },
+};
 
 /// A published figure or table that can be reproduced.
 pub struct Figure {
@@ -31,16 +51,136 @@ pub const FIGURES: &[Figure] = &[
         reproduce: spatten_fig19::reproduce,
     },
     Figure {
+        paper: "spatten",
+        name: "headline",
+        summary: "throughput, work and traffic over the 30 benchmarks",
+        reproduce: spatten_headline::reproduce,
+    },
+    Figure {
+        paper: "spatten",
+        name: "table2",
+        summary: "power and its parts",
+        reproduce: spatten_headline::table2,
+    },
+    Figure {
+        paper: "spatten",
+        name: "table3",
+        summary: "SpAtten-1/8 beside A3 and MnnFast, operations counted in two ways",
+        reproduce: spatten_table3::reproduce,
+    },
+    Figure {
+        paper: "spatten",
+        name: "table4",
+        summary: "attention and fully connected layers of GPT-2-Medium",
+        reproduce: spatten_platforms::table4,
+    },
+    Figure {
+        paper: "spatten",
+        name: "fig2",
+        summary: "time of GPT-2 on platforms, and of its attention by call",
+        reproduce: spatten_platforms::fig2,
+    },
+    Figure {
+        paper: "spatten",
+        name: "fig13",
+        summary: "area and power on chip by module",
+        reproduce: spatten_fig13::reproduce,
+    },
+    Figure {
+        paper: "spatten",
+        name: "fig14",
+        summary: "speedup and energy saving over two GPUs and two CPUs on 30 benchmarks",
+        reproduce: spatten_fig14::reproduce,
+    },
+    Figure {
+        paper: "spatten",
+        name: "fig15",
+        summary: "speedup with fully connected layers: published lines",
+        reproduce: spatten_platforms::fig15,
+    },
+    Figure {
+        paper: "spatten",
+        name: "fig18",
+        summary: "operations per byte and throughput under the roofs",
+        reproduce: spatten_headline::fig18,
+    },
+    Figure {
+        paper: "spatten",
+        name: "fig20",
+        summary: "speedup over the TITAN Xp as techniques are added",
+        reproduce: spatten_fig20::reproduce,
+    },
+    Figure {
+        paper: "spatten",
+        name: "fig21",
+        summary: "accuracy over pruning: published points",
+        reproduce: spatten_platforms::fig21,
+    },
+    Figure {
+        paper: "a3",
+        name: "latency",
+        summary: "latency of a query and cycles between queries",
+        reproduce: a3::latency,
+    },
+    Figure {
+        paper: "a3",
+        name: "settings",
+        summary: "what the conservative and the aggressive setting gain",
+        reproduce: a3::settings,
+    },
+    Figure {
+        paper: "a3",
+        name: "table1",
+        summary: "area and power of the modules",
+        reproduce: a3::table1,
+    },
+    Figure {
+        paper: "mnnfast",
+        name: "skipping",
+        summary: "products with values that zero skipping spares",
+        reproduce: mnnfast::skipping,
+    },
+    Figure {
         paper: "pim-gpt",
         name: "sensitivity",
         summary: "latency and energy over channels, multipliers, clocks, tokens and LM head",
         reproduce: pim_gpt_sensitivity::reproduce,
     },
     Figure {
+        paper: "pim-gpt",
+        name: "platforms",
+        summary: "speedup and energy efficiency over a GPU and a CPU on eight models",
+        reproduce: pim_gpt_platforms::platforms,
+    },
+    Figure {
+        paper: "pim-gpt",
+        name: "memory",
+        summary: "row hits, data movement, and the share of everything but products",
+        reproduce: pim_gpt_platforms::memory,
+    },
+    Figure {
         paper: "edge-moe",
         name: "ablation",
         summary: "time of an image as the six techniques are added",
         reproduce: edge_moe_ablation::reproduce,
+    },
+    Figure {
+        paper: "edge-moe",
+        name: "platforms",
+        summary: "time and energy of an image beside a CPU and a GPU",
+        reproduce: vision::edge_moe_platforms,
+    },
+    Figure {
+        paper: "m3vit",
+        name: "table4",
+        summary: "time and energy of an image on a GPU, and published lines of the FPGA",
+        reproduce: vision::m3vit_table4,
+    },
+    Figure {
+        paper: "rivals",
+        name: "lines",
+        summary: "later accelerators of the same model beside Edge-MoE",
+        reproduce: vision::rivals,
     },
 ];
 
@@ -54,6 +194,36 @@ pub struct Outcome {
     pub notes: Vec<String>,
 }
 
+impl Outcome {
+    /// Rows with a table of all of them.
+    pub fn of(rows: Vec<Row>, notes: Vec<String>) -> Self {
+        let number = |value: Option<f64>| value.map_or("-".to_owned(), significant);
+        let cells = rows.iter().map(|row| {
+            let ours = number(row.ours);
+            vec![
+                row.item.clone(),
+                number(Some(row.published)),
+                ours,
+                row.unit.clone(),
+                row.judged(),
+            ]
+        });
+        let columns =
+            [("", Left), ("published", Right), ("ours", Right), ("unit", Left), ("verdict", Left)];
+        let mut text = table(&columns, cells);
+        let mut reasons: Vec<&str> = Vec::new();
+        for row in rows.iter().filter(|row| row.verdict == Closeness::NotComparable) {
+            if !reasons.contains(&row.note.as_str()) {
+                reasons.push(&row.note);
+            }
+        }
+        let reasons = reasons.iter().map(|reason| format!("not comparable: {reason}"));
+        let notes: Vec<String> = notes.into_iter().chain(reasons).collect();
+        text.push('\n');
+        Self { rows, text, notes }
+    }
+}
+
 /// One published number beside ours.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
@@ -63,15 +233,15 @@ pub struct Row {
     pub item: String,
     /// The published number.
     pub published: f64,
-    /// Ours.
-    pub ours: f64,
+    /// Ours; `None` where there is none.
+    pub ours: Option<f64>,
     /// Unit of both.
-    pub unit: &'static str,
-    /// Relative deviation of ours.
-    pub deviation: f64,
+    pub unit: String,
+    /// Relative deviation of ours; `None` where the two cannot be compared.
+    pub deviation: Option<f64>,
     /// How close it is.
     pub verdict: Closeness,
-    /// What was simulated.
+    /// What was simulated, why ours is off, or why the two cannot be compared.
     pub note: String,
 }
 
@@ -90,6 +260,9 @@ pub enum Closeness {
     /// Not beyond a published bound.
     #[serde(rename = "within the bound")]
     Bounded,
+    /// Not the same quantity, or none of ours.
+    #[serde(rename = "not comparable")]
+    NotComparable,
 }
 
 impl Closeness {
@@ -109,6 +282,7 @@ impl Closeness {
             Self::Quarter => "within 25 %",
             Self::Off => "off",
             Self::Bounded => "within the bound",
+            Self::NotComparable => "not comparable",
         }
     }
 }
@@ -119,12 +293,26 @@ impl Row {
         paper: &'static str,
         item: String,
         [published, ours]: [f64; 2],
-        unit: &'static str,
+        unit: &str,
         note: String,
     ) -> Self {
-        let deviation = ours / published - 1.0;
+        let (unit, deviation) = (unit.to_owned(), ours / published - 1.0);
         let verdict = Closeness::of(deviation);
+        let (ours, deviation) = (Some(ours), Some(deviation));
         Self { paper, item, published, ours, unit, deviation, verdict, note }
+    }
+
+    /// Compares ours, in its unit, with a number of the published files.
+    pub fn beside(number: &Number, ours: f64, note: impl Into<String>) -> Self {
+        let paper = published::title(number.paper).unwrap_or(number.paper);
+        let item = format!("{}: {}", number.item, number.quantity);
+        Self::new(paper, item, [number.value, ours], &number.unit, note.into())
+    }
+
+    /// A published number that ours, if there is one, cannot be compared with, and why.
+    pub fn not_comparable(number: &Number, ours: Option<f64>, why: impl Into<String>) -> Self {
+        let row = Self::beside(number, f64::NAN, why);
+        Self { ours, deviation: None, verdict: Closeness::NotComparable, ..row }
     }
 
     /// Compares with a published upper bound.
@@ -132,7 +320,7 @@ impl Row {
         paper: &'static str,
         item: String,
         [bound, ours]: [f64; 2],
-        unit: &'static str,
+        unit: &str,
         note: String,
     ) -> Self {
         let row = Self::new(paper, item, [bound, ours], unit, note);
@@ -142,7 +330,10 @@ impl Row {
 
     /// Deviation and verdict, for people.
     pub fn judged(&self) -> String {
-        format!("{:+.0} %, {}", self.deviation * 100.0, self.verdict.text())
+        match self.deviation {
+            Some(deviation) => format!("{:+.0} %, {}", deviation * 100.0, self.verdict.text()),
+            None => self.verdict.text().to_owned(),
+        }
     }
 }
 

@@ -2,8 +2,13 @@
 //!
 //! A new family of designs is an implementation of [`Machine`] and one line in `FAMILIES`.
 
+mod a3;
 mod edge_moe;
+mod heads;
+mod host;
+mod mnnfast;
 mod pim_gpt;
+mod platform;
 pub mod spatten;
 
 use std::{fs::File, io::Read, path::Path};
@@ -100,6 +105,33 @@ const FAMILIES: &[Family] = &[
         build: edge_moe::build,
         default_workload: "m3vit-tiny/cityscapes",
     },
+    Family {
+        designs: &["a3", "a3-conservative", "a3-aggressive"],
+        build: a3::build,
+        default_workload: "bert-base/squad-v1",
+    },
+    Family { designs: &["mnnfast"], build: mnnfast::build, default_workload: "bert-base/squad-v1" },
+    Family {
+        designs: &["titan-xp", "jetson-nano", "xeon-e5-2640-v4", "raspberry-pi-4", "a100", "h100"],
+        build: platform::build,
+        default_workload: "gpt2-medium/wikitext2/dense",
+    },
+    Family {
+        designs: &["t4", "xeon-gold-6154"],
+        build: platform::build,
+        default_workload: "gpt2-small",
+    },
+    Family {
+        designs: &["rtx-a6000", "xeon-6226r"],
+        build: platform::build,
+        default_workload: "m3vit-tiny/cityscapes",
+    },
+    Family {
+        designs: &["rtx-8000"],
+        build: platform::build,
+        default_workload: "m3vit-small/nyud-v2",
+    },
+    Family { designs: &["host"], build: host::build, default_workload: "bert-base/squad-v1" },
 ];
 
 /// The design of a run that names none.

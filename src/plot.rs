@@ -157,6 +157,107 @@ fn draw(chart: &Chart, area: &Area<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Published and reproduced numbers of one unit, for [`pairs_svg`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pairs {
+    /// What it says.
+    pub title: String,
+    /// Unit of all numbers.
+    pub unit: String,
+    /// Name, published number, and ours where there is one.
+    pub points: Vec<(String, f64, Option<f64>)>,
+}
+
+/// Height of a row, and of title and axis together [pixels].
+const ROW: u32 = 17;
+const FRAME: u32 = 84;
+
+/// Ratio of largest to smallest number beyond which an axis is logarithmic.
+const DECADES: f64 = 100.0;
+
+/// Panels below each other: a row per number, published and ours as two markers joined by a line.
+///
+/// # Errors
+/// Numbers that are not finite.
+pub fn pairs_svg(panels: &[Pairs]) -> Result<String> {
+    let height = |panel: &Pairs| FRAME + ROW * panel.points.len() as u32;
+    let total: u32 = panels.iter().map(height).sum();
+    let width = 2 * CHART.0;
+    let mut text = String::new();
+    {
+        let root = SVGBackend::with_string(&mut text, (width, total.max(1))).into_drawing_area();
+        root.fill(&WHITE)?;
+        let mut top = 0;
+        for panel in panels {
+            let area = root.clone().shrink((0, top), (width, height(panel)));
+            draw_pairs(panel, &area)?;
+            top += height(panel);
+        }
+        root.present()?;
+    }
+    Ok(text)
+}
+
+fn draw_pairs(panel: &Pairs, area: &Area<'_>) -> Result<()> {
+    let numbers = || panel.points.iter().flat_map(|(_, theirs, ours)| ours.iter().chain([theirs]));
+    if let Some(number) = numbers().find(|number| !number.is_finite()) {
+        return Err(anyhow!("`{}` has a point at {number}", panel.title));
+    }
+    let low = numbers().copied().fold(f64::INFINITY, f64::min);
+    let high = numbers().copied().fold(f64::NEG_INFINITY, f64::max);
+    let logarithmic = low > 0.0 && high / low > DECADES;
+    let at = |number: f64| if logarithmic { number.log10() } else { number };
+    // A linear axis begins at zero.
+    let (low, high) = if logarithmic { (at(low), at(high)) } else { (low.min(0.0), high.max(0.0)) };
+    let margin = if high > low { 0.04 * (high - low) } else { 1.0 };
+    let rows = panel.points.len() as f64;
+    let mut context = ChartBuilder::on(area)
+        .caption(&panel.title, ("sans-serif", 15))
+        .margin(8)
+        .x_label_area_size(36)
+        .y_label_area_size(330)
+        .build_cartesian_2d(low - margin..high + margin, rows - 0.4..-0.6)?;
+    let name = |y: &f64| {
+        let row = y.round();
+        let named = (y - row).abs() < 1e-6 && row >= 0.0;
+        named
+            .then(|| panel.points.get(row as usize))
+            .flatten()
+            .map_or(String::new(), |p| p.0.clone())
+    };
+    let label = |x: &f64| {
+        if logarithmic { format!("{:.3e}", 10f64.powf(*x)) } else { format!("{x:.4}") }
+    };
+    context
+        .configure_mesh()
+        .disable_y_mesh()
+        .light_line_style(TRANSPARENT)
+        .x_labels(6)
+        .y_labels(panel.points.len() * 2 + 1)
+        .x_label_formatter(&label)
+        .y_label_formatter(&name)
+        .x_desc(format!(
+            "[{}]{}; circle: published, cross: ours",
+            panel.unit,
+            if logarithmic { ", logarithmic" } else { "" }
+        ))
+        .axis_desc_style(("sans-serif", 12))
+        .label_style(("sans-serif", 10))
+        .draw()?;
+    for (row, (_, theirs, ours)) in panel.points.iter().enumerate() {
+        let y = row as f64;
+        if let Some(ours) = ours {
+            let line = [(at(*theirs), y), (at(*ours), y)];
+            context.draw_series(LineSeries::new(line, COLOURS[5].mix(0.3)))?;
+            let cross = Cross::new((at(*ours), y), 4, COLOURS[1].stroke_width(2));
+            context.draw_series(std::iter::once(cross))?;
+        }
+        let circle = Circle::new((at(*theirs), y), 4, COLOURS[0].filled());
+        context.draw_series(std::iter::once(circle))?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,5 +284,21 @@ mod tests {
     #[test]
     fn a_point_that_is_no_number_is_refused() {
         assert!(svg(&[vec![chart(vec![1.0, f64::NAN, 3.0])]]).is_err());
+    }
+
+    #[test]
+    fn a_pair_is_a_circle_and_a_cross_and_a_lone_number_a_circle() {
+        let panel = |points: &[(&str, f64, Option<f64>)]| Pairs {
+            title: "Speedup".into(),
+            unit: "x".into(),
+            points: points.iter().map(|&(name, a, b)| (name.to_owned(), a, b)).collect(),
+        };
+        let svg = pairs_svg(&[panel(&[("one", 1.0, Some(2.0)), ("two", 500.0, None)])]).unwrap();
+        assert_eq!(svg.matches("<circle").count(), 2);
+        for text in ["Speedup", "[x], logarithmic; circle: published, cross: ours", "one", "two"] {
+            assert!(svg.contains(text), "{text} is missing");
+        }
+        assert!(pairs_svg(&[panel(&[("one", 1.0, Some(f64::NAN))])]).is_err());
+        assert!(pairs_svg(&[panel(&[("zero", 0.0, None)])]).is_ok());
     }
 }

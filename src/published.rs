@@ -1,132 +1,238 @@
 //! Numbers that others published, each with its source.
 //!
-//! They are printed beside ours and read by nothing that simulates.
+//! They lie in `published/PAPER.csv`, are printed beside ours, and read by nothing that simulates. What is
+//! known to be published but could not be read is listed in `published/missing.csv`.
 
-use attelier_sim::designs::edge_moe::schedule::phase;
-use attelier_workloads::{Phase, Workload};
+mod beside;
 
-use crate::report::{Published, Report};
+use std::sync::LazyLock;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+pub use beside::{beside, beside_image, beside_values};
 
 /// The SpAtten paper, as rows of a table of results call it.
 pub const SPATTEN: &str = "SpAtten, HPCA 2021";
 
-/// Mean executed throughput of the full machine over eight GPT-2 tasks [OP/s].
-pub const SPATTEN_GPT2_OPS_PER_S: f64 = 0.43e12;
+/// The A3 paper, as rows of a table of results call it.
+pub const A3: &str = "A3, HPCA 2020";
 
-/// Mean executed throughput of the full machine over 22 BERT tasks [OP/s].
-pub const SPATTEN_BERT_OPS_PER_S: f64 = 1.61e12;
-
-/// Power of the full machine: everything, without DRAM, DRAM alone [W]. The paper does not say over
-/// which tasks; the parts are rounded and add up to 8.31.
-pub const SPATTEN_POWER_W: [f64; 3] = [8.30, 2.60, 5.71];
-
-/// Share of inputs that need their LSBs, mean over the tasks with progressive quantization.
-pub const SPATTEN_LSB_SHARE: f64 = 0.059;
-
-/// Figure 19: parallelism of the top-k engines and throughput [GFLOPS].
-pub const SPATTEN_FIG19_TOPK: [(u32, f64); 6] =
-    [(1, 168.0), (2, 299.0), (4, 485.0), (8, 653.0), (16, 776.0), (32, 771.0)];
-
-/// Figure 19: size of each of the two buffers [KB] and throughput [GFLOPS].
-pub const SPATTEN_FIG19_SRAM: [(u32, f64); 3] = [(196, 776.0), (392, 785.0), (784, 775.0)];
+/// The MnnFast paper, as rows of a table of results call it.
+pub const MNNFAST: &str = "MnnFast, ISCA 2019";
 
 /// The PIM-GPT paper, as rows of a table of results call it.
 pub const PIM_GPT: &str = "PIM-GPT, npj Unconv. Comput. 2024";
 
-/// Longer latency with an ASIC at 100 MHz instead of 1 GHz, at most [%]; from a review of the paper.
-pub const PIM_GPT_SLOW_ASIC: f64 = 20.0;
-
 /// The Edge-MoE paper, as rows of a table of results call it.
 pub const EDGE_MOE: &str = "Edge-MoE, ICCAD 2023";
 
-/// Time of an image [ms], measured on the board; confirmed by two later papers.
-pub const EDGE_MOE_MS: f64 = 34.64;
+/// The M3ViT paper, as rows of a table of results call it.
+pub const M3VIT: &str = "M3ViT, NeurIPS 2022";
 
-/// Table V: techniques added one after the other, and time of an image [ms]; from a reader of the paper,
-/// who gives no row with one product reordered.
-pub const EDGE_MOE_ABLATION: [(&str, f64); 6] = [
-    ("none of the techniques", 650.3),
-    ("+ expert-by-expert reordering", 433.4),
-    ("+ single-pass softmax", 353.4),
-    ("+ GELU from a table", 212.9),
-    ("+ unified linear unit", 104.3),
-    ("+ both attention reorderings", EDGE_MOE_MS),
+/// Later accelerators of the same model, as rows of a table of results call them.
+pub const RIVALS: &str = "UbiMoE, CoQMoE and later";
+
+/// Short name, full name and numbers of every paper.
+const FILES: [(&str, &str, &str); 7] = [
+    ("spatten", SPATTEN, include_str!("../published/spatten.csv")),
+    ("a3", A3, include_str!("../published/a3.csv")),
+    ("mnnfast", MNNFAST, include_str!("../published/mnnfast.csv")),
+    ("pim-gpt", PIM_GPT, include_str!("../published/pim-gpt.csv")),
+    ("edge-moe", EDGE_MOE, include_str!("../published/edge-moe.csv")),
+    ("m3vit", M3VIT, include_str!("../published/m3vit.csv")),
+    ("rivals", RIVALS, include_str!("../published/rivals.csv")),
 ];
 
-/// Share of that time in both products of attention [%]: "half".
-pub const EDGE_MOE_PRODUCTS_SHARE: f64 = 50.0;
+const MISSING: &str = include_str!("../published/missing.csv");
 
-/// Share of that time in all linear layers, dense MLPs and experts together [%].
-pub const EDGE_MOE_LINEAR_SHARE: f64 = 35.0;
-
-/// Published numbers that stand beside one image: time, and where it goes.
-pub fn beside_image(design: &str, report: &Report) -> Vec<Published> {
-    if design != "edge-moe" || report.cycles == 0 {
-        return Vec::new();
-    }
-    let share = |names: &[&str]| {
-        let phases = report.phases.iter().filter(|phase| names.contains(&phase.name));
-        100.0 * phases.map(|phase| phase.cycles).sum::<u64>() as f64 / report.cycles as f64
-    };
-    let linear = [phase::LINEAR, phase::MLP, phase::GATING, phase::EXPERTS];
-    let row = |item, published, ours, unit, place| {
-        Published::new(item, published, ours, unit, &format!("{EDGE_MOE}, {place}"))
-    };
-    vec![
-        row("time of an image", EDGE_MOE_MS, report.seconds * 1e3, "ms", "Table V"),
-        row(
-            "products of attention",
-            EDGE_MOE_PRODUCTS_SHARE,
-            share(&[phase::QK, phase::PV]),
-            "%",
-            "Figure 12: \"half\"",
-        ),
-        row("linear layers and experts", EDGE_MOE_LINEAR_SHARE, share(&linear), "%", "Figure 12"),
-    ]
+/// A published number.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Number {
+    /// Short name of the paper.
+    pub paper: &'static str,
+    /// Figure or table, or a subject.
+    pub figure: String,
+    /// Which row, bar or point.
+    pub item: String,
+    /// What is measured of it.
+    pub quantity: String,
+    /// The number.
+    pub value: f64,
+    /// Its unit.
+    pub unit: String,
+    /// Paper and place.
+    pub source: String,
 }
 
-/// Published numbers that stand beside a run: for the full SpAtten on pruned workloads of the two
-/// model families that it was measured on.
-pub fn beside(design: &str, workload: &Workload, report: &Report) -> Vec<Published> {
-    let pruned = report.ops_executed < report.ops_dense;
-    let Some(ours) = report.throughput.executed_ops_per_s.filter(|_| pruned) else {
-        return Vec::new();
+/// What is published but could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Missing {
+    /// Short name of the paper.
+    pub paper: String,
+    /// Figure or table, as far as its number is known.
+    pub figure: String,
+    /// What it shows.
+    pub what: String,
+    /// Why it is missing.
+    pub why: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    figure: String,
+    item: String,
+    quantity: String,
+    value: f64,
+    unit: String,
+    source: String,
+}
+
+fn read(paper: &'static str, text: &str) -> Result<Vec<Number>, csv::Error> {
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    reader
+        .deserialize::<Line>()
+        .map(|line| {
+            let Line { figure, item, quantity, value, unit, source } = line?;
+            Ok(Number { paper, figure, item, quantity, value, unit, source })
+        })
+        .collect()
+}
+
+static NUMBERS: LazyLock<Vec<Number>> = LazyLock::new(|| {
+    let papers = FILES.iter();
+    papers
+        .flat_map(|(paper, _, text)| read(paper, text).expect("a test reads the embedded files"))
+        .collect()
+});
+
+/// Every number, paper by paper.
+pub fn numbers() -> &'static [Number] {
+    &NUMBERS
+}
+
+/// Numbers of one figure, in its order.
+pub fn of(paper: &str, figure: &str) -> impl Iterator<Item = &'static Number> {
+    numbers().iter().filter(move |number| number.paper == paper && number.figure == figure)
+}
+
+/// One number.
+///
+/// # Errors
+/// A number that is not in the files.
+pub fn find(paper: &str, figure: &str, item: &str, quantity: &str) -> Result<&'static Number> {
+    of(paper, figure)
+        .find(|number| number.item == item && number.quantity == quantity)
+        .with_context(|| format!("published/{paper}.csv has no {figure}, {item}, {quantity}"))
+}
+
+/// The value of one number.
+///
+/// # Errors
+/// As [`find`].
+pub fn value(paper: &str, figure: &str, item: &str, quantity: &str) -> Result<f64> {
+    find(paper, figure, item, quantity).map(|number| number.value)
+}
+
+/// Numbers of one figure whose items are whole numbers, such as sizes that are swept.
+///
+/// # Errors
+/// Items that are none, or no numbers at all.
+pub fn sweep(paper: &str, figure: &str, quantity: &str) -> Result<Vec<(u32, f64)>> {
+    let point = |number: &Number| {
+        let size = number.item.parse().with_context(|| format!("{figure}: {}", number.item))?;
+        Ok((size, number.value))
     };
-    if design != "spatten" {
-        return Vec::new();
+    of(paper, figure).filter(|number| number.quantity == quantity).map(point).collect()
+}
+
+/// Full name of a paper.
+pub fn title(paper: &str) -> Option<&'static str> {
+    FILES.iter().find(|(name, ..)| *name == paper).map(|(_, title, _)| *title)
+}
+
+/// What is published of a paper but could not be read.
+pub fn missing(paper: &str) -> Vec<Missing> {
+    let mut reader = csv::Reader::from_reader(MISSING.as_bytes());
+    let lines = reader.deserialize::<Missing>();
+    lines
+        .map(|line| line.expect("a test reads the embedded files"))
+        .filter(|missing| missing.paper == paper)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_number_is_finite_named_once_and_has_a_source() {
+        let mut keys = BTreeSet::new();
+        for number in numbers() {
+            let key = (number.paper, &number.figure, &number.item, &number.quantity);
+            assert!(keys.insert(key), "{key:?} stands twice");
+            assert!(number.value.is_finite() && !number.unit.is_empty(), "{key:?}");
+            assert!(number.source.contains(", ") && number.source.len() > 8, "{key:?}");
+        }
+        assert!(keys.len() >= 800, "{}", keys.len());
     }
-    let is = |family: &str| workload.model.starts_with(family) || workload.name.contains(family);
-    let decode = workload.requests.iter().all(|request| request.phase == Phase::Decode);
-    let (item, published, source) = if decode && is("gpt2") {
-        ("executed, mean of 8 GPT-2 tasks", SPATTEN_GPT2_OPS_PER_S, "SpAtten, HPCA 2021, V-B")
-    } else if !decode && is("bert") {
-        ("executed, mean of 22 BERT tasks", SPATTEN_BERT_OPS_PER_S, "SpAtten, HPCA 2021, V-B")
-    } else {
-        return Vec::new();
-    };
-    let mut rows = vec![Published::new(item, published / 1e9, ours / 1e9, "GOP/s", source)];
-    if let (Some(total), Some(power)) = (report.energy_j.total, report.power_w) {
-        let dram = report.energy_j.terms.iter().filter(|(name, _)| name.starts_with("dram"));
-        let dram = dram.map(|(_, joules)| joules * power / total).sum::<f64>();
-        let items = ["power", "power without DRAM", "power of DRAM"];
-        for ((item, published), ours) in
-            items.into_iter().zip(SPATTEN_POWER_W).zip([power, power - dram, dram])
+
+    #[test]
+    fn what_is_missing_belongs_to_a_paper_and_is_in_no_figure() {
+        let all: usize = FILES.iter().map(|(paper, ..)| missing(paper).len()).sum();
+        assert_eq!(all, MISSING.lines().count() - 1);
+    }
+
+    /// The printed geometric means of figure 14, computed from its 240 printed bars: a digit that was
+    /// typed wrong would move one of them.
+    #[test]
+    fn the_bars_of_figure_14_have_the_printed_geometric_means() {
+        let geomeans = of("spatten", "fig14").filter(|number| number.item == "geomean");
+        let mut checked = 0;
+        for geomean in geomeans {
+            let bars: Vec<f64> = of("spatten", "fig14")
+                .filter(|bar| bar.item != "geomean" && bar.quantity == geomean.quantity)
+                .map(|bar| bar.value.ln())
+                .collect();
+            assert_eq!(bars.len(), 30);
+            let mean = (bars.iter().sum::<f64>() / 30.0).exp();
+            assert_eq!(mean.round(), geomean.value, "{}", geomean.quantity);
+            checked += 1;
+        }
+        assert_eq!(checked, 8);
+    }
+
+    /// Columns that the papers add up, and products that they form.
+    #[test]
+    fn published_sums_and_products_hold() {
+        let sum = |paper, figure, quantity: &str, total: &str| -> f64 {
+            of(paper, figure)
+                .filter(|number| number.quantity == quantity && number.item != total)
+                .map(|number| number.value)
+                .sum()
+        };
+        assert!((sum("spatten", "fig13", "area", "all") - 18.71).abs() < 1e-9);
+        assert!((sum("spatten", "fig13", "power", "all") - 2.60).abs() < 1e-9);
+        for (quantity, total) in
+            [("area", 2.082), ("dynamic power", 98.917), ("static power", 11.502)]
         {
-            rows.push(Published::new(item, published, ours, "W", "SpAtten, HPCA 2021, Table II"));
+            let found = sum("a3", "table1", quantity, "total");
+            assert!((found - total).abs() < 1e-9, "{quantity}: {found}");
+        }
+        for platform in ["xeon-6226r", "rtx-a6000", "edge-moe"] {
+            let get = |quantity| value("edge-moe", "platforms", platform, quantity).unwrap();
+            let energy = get("time of an image") * get("power") * 1e-3;
+            assert!((energy / get("energy of an image") - 1.0).abs() < 2e-3, "{platform}");
         }
     }
-    rows
-}
 
-/// Published numbers that stand beside a run with real values: the share of passes that needed the
-/// LSBs of their keys.
-pub fn beside_values(design: &str, report: &Report) -> Vec<Published> {
-    let share = report.progressive.filter(|progressive| progressive.flat > 0);
-    let Some(ours) = share.and_then(|progressive| progressive.share) else { return Vec::new() };
-    if design != "spatten" {
-        return Vec::new();
+    #[test]
+    fn an_unknown_number_names_its_file() {
+        let error = value("spatten", "fig14", "bert-base/none", "x").unwrap_err().to_string();
+        assert!(error.contains("published/spatten.csv has no fig14"), "{error}");
     }
-    let source = "SpAtten, HPCA 2021, III-D: GPT-2 decoding; depends on length";
-    let item = "passes that read key LSBs";
-    vec![Published::new(item, SPATTEN_LSB_SHARE * 100.0, ours * 100.0, "%", source)]
 }

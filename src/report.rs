@@ -347,7 +347,7 @@ impl Report {
     /// The same run with what its values tell.
     pub fn with_values(mut self, values: &ValueResult, fidelity: Option<Fidelity>) -> Self {
         self.checks = Checks::of(values);
-        self.progressive = Some(Progressive::of(&values.comparison));
+        self.progressive = values.comparison.as_ref().map(Progressive::of);
         self.fidelity = fidelity;
         self
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::diagnostic::{Diagnostic, SourceText, quote};
 use crate::near::nearest;
 use crate::schema::Schema;
-use crate::{edge_moe, pim_gpt, spatten};
+use crate::{a3, edge_moe, host, mnnfast, pim_gpt, platform, spatten};
 
 /// A published machine.
 #[derive(Debug)]
@@ -57,6 +57,102 @@ pub const DESIGNS: &[Design] = &[
         summary: "Edge-MoE (ICCAD 2023): mixture-of-experts vision transformer on a ZCU102",
         preset: include_str!("../presets/edge-moe.toml"),
         schema: &edge_moe::SCHEMA,
+    },
+    Design {
+        name: "a3",
+        summary: "A3 (HPCA 2020), base machine: attention of one head at a time, 2 x 64 multipliers",
+        preset: include_str!("../presets/a3.toml"),
+        schema: &a3::SCHEMA,
+    },
+    Design {
+        name: "a3-conservative",
+        summary: "A3 with candidate search, n/2 iterations and weights of at least 5 %",
+        preset: include_str!("../presets/a3-conservative.toml"),
+        schema: &a3::SCHEMA,
+    },
+    Design {
+        name: "a3-aggressive",
+        summary: "A3 with candidate search, n/8 iterations and weights of at least 10 %",
+        preset: include_str!("../presets/a3-aggressive.toml"),
+        schema: &a3::SCHEMA,
+    },
+    Design {
+        name: "mnnfast",
+        summary: "MnnFast (ISCA 2019) at the size of the A3 comparison: column-based softmax, zero skipping",
+        preset: include_str!("../presets/mnnfast.toml"),
+        schema: &mnnfast::SCHEMA,
+    },
+    Design {
+        name: "titan-xp",
+        summary: "NVIDIA TITAN Xp as a roofline with an overhead per operator",
+        preset: include_str!("../presets/titan-xp.toml"),
+        schema: &platform::SCHEMA,
+    },
+    Design {
+        name: "jetson-nano",
+        summary: "NVIDIA Jetson Nano as a roofline with an overhead per operator",
+        preset: include_str!("../presets/jetson-nano.toml"),
+        schema: &platform::SCHEMA,
+    },
+    Design {
+        name: "xeon-e5-2640-v4",
+        summary: "Intel Xeon E5-2640 v4 as a roofline with an overhead per operator",
+        preset: include_str!("../presets/xeon-e5-2640-v4.toml"),
+        schema: &platform::SCHEMA,
+    },
+    Design {
+        name: "raspberry-pi-4",
+        summary: "Raspberry Pi 4 as a roofline with an overhead per operator",
+        preset: include_str!("../presets/raspberry-pi-4.toml"),
+        schema: &platform::SCHEMA,
+    },
+    Design {
+        name: "t4",
+        summary: "NVIDIA T4 as a roofline with an overhead per operator",
+        preset: include_str!("../presets/t4.toml"),
+        schema: &platform::SCHEMA,
+    },
+    Design {
+        name: "xeon-gold-6154",
+        summary: "Intel Xeon Gold 6154 as a roofline with an overhead per operator",
+        preset: include_str!("../presets/xeon-gold-6154.toml"),
+        schema: &platform::SCHEMA,
+    },
+    Design {
+        name: "rtx-a6000",
+        summary: "NVIDIA RTX A6000 as a roofline with an overhead per operator",
+        preset: include_str!("../presets/rtx-a6000.toml"),
+        schema: &platform::SCHEMA,
+    },
+    Design {
+        name: "xeon-6226r",
+        summary: "Intel Xeon 6226R as a roofline with an overhead per operator",
+        preset: include_str!("../presets/xeon-6226r.toml"),
+        schema: &platform::SCHEMA,
+    },
+    Design {
+        name: "rtx-8000",
+        summary: "NVIDIA Quadro RTX 8000 as a roofline with an overhead per operator",
+        preset: include_str!("../presets/rtx-8000.toml"),
+        schema: &platform::SCHEMA,
+    },
+    Design {
+        name: "a100",
+        summary: "NVIDIA A100 SXM as a roofline with an overhead per operator",
+        preset: include_str!("../presets/a100.toml"),
+        schema: &platform::SCHEMA,
+    },
+    Design {
+        name: "h100",
+        summary: "NVIDIA H100 SXM5 as a roofline with an overhead per operator",
+        preset: include_str!("../presets/h100.toml"),
+        schema: &platform::SCHEMA,
+    },
+    Design {
+        name: "host",
+        summary: "the machine that runs this program, measured with single-precision kernels",
+        preset: include_str!("../presets/host.toml"),
+        schema: &host::SCHEMA,
     },
 ];
 

@@ -14,13 +14,17 @@
 //! # Ok::<(), attelier_hw::diagnostic::Diagnostic>(())
 //! ```
 
+pub mod a3;
 pub mod config;
 pub mod designs;
 pub mod diagnostic;
 pub mod edge_moe;
+pub mod host;
 mod layer;
+pub mod mnnfast;
 pub mod near;
 pub mod pim_gpt;
+pub mod platform;
 pub mod record;
 pub mod schema;
 pub mod source;

@@ -19,7 +19,7 @@ use crate::{
     observers::progress::Progress,
     output::{self, OutputFile},
     plot::{self, Chart, Line},
-    published::SPATTEN_LSB_SHARE,
+    published,
     report::{Checks, Progressive},
     table::{
         Align::{Left, Right},
@@ -151,7 +151,12 @@ pub fn run(args: &FidelityArgs, common: &Common) -> Result<Verdict> {
         model: source.name().to_owned(),
         inputs: first.fidelity.inputs,
         tokens: first.fidelity.tokens,
-        published_lsb_share: SPATTEN_LSB_SHARE,
+        published_lsb_share: published::value(
+            "spatten",
+            "headline",
+            "all",
+            "inputs that need LSBs",
+        )? / 100.0,
         rows,
         notes,
     };
@@ -212,7 +217,7 @@ fn sweep(
                     + traffic.key_lsb_bytes
                     + traffic.value_bytes,
                 energy_j: energy.total(),
-                flat_share: Progressive::of(&values.comparison).share,
+                flat_share: values.comparison.as_ref().and_then(|of| Progressive::of(of).share),
                 mismatches: Checks::of(&values).mismatches.unwrap_or(0),
                 fidelity,
             };

@@ -18,7 +18,7 @@ use super::{Outcome, Row};
 use crate::{
     cli::Overrides,
     machines,
-    published::{SPATTEN, SPATTEN_FIG19_SRAM, SPATTEN_FIG19_TOPK},
+    published::{self, SPATTEN},
     table::{
         Align::{Left, Right},
         significant, table,
@@ -62,7 +62,7 @@ struct Rates {
 
 /// Simulates all points of both sweeps on both workloads.
 pub fn reproduce(seed: u64, observer: &mut (dyn Observer + Send)) -> Result<Outcome> {
-    let sweeps = [topk(), sram()];
+    let sweeps = [topk()?, sram()?];
     let workloads = WORKLOADS.map(|name| workload::task(name, &[], seed));
     let mut runs = Vec::new();
     for workload in &workloads {
@@ -107,8 +107,9 @@ fn simulate(point: &Point, workload: &Task, seed: u64) -> Result<Rates> {
     })
 }
 
-fn topk() -> Sweep {
-    let points = SPATTEN_FIG19_TOPK.map(|(width, published)| Point {
+fn topk() -> Result<Sweep> {
+    let points = published::sweep("spatten", "fig19", "throughput over top-k parallelism")?;
+    let points = points.into_iter().map(|(width, published)| Point {
         label: format!("width {width}"),
         sets: vec![
             format!("topk_value.parallelism={width}"),
@@ -116,19 +117,21 @@ fn topk() -> Sweep {
         ],
         published,
     });
-    Sweep { name: "parallelism of both top-k engines", points: points.into(), base: 4 }
+    Ok(Sweep { name: "parallelism of both top-k engines", points: points.collect(), base: 4 })
 }
 
-fn sram() -> Sweep {
-    let points = SPATTEN_FIG19_SRAM.map(|(kilobytes, published)| {
-        let bytes = SRAM_BYTES * u64::from(kilobytes / SPATTEN_FIG19_SRAM[0].0);
+fn sram() -> Result<Sweep> {
+    let points = published::sweep("spatten", "fig19", "throughput over K and V SRAM in KB")?;
+    let smallest = points.first().map_or(1, |point| point.0);
+    let points = points.into_iter().map(|(kilobytes, published)| {
+        let bytes = SRAM_BYTES * u64::from(kilobytes / smallest);
         Point {
             label: format!("{kilobytes} KB"),
             sets: vec![format!("key_sram.bytes={bytes}"), format!("value_sram.bytes={bytes}")],
             published,
         }
     });
-    Sweep { name: "size of key and of value buffer", points: points.into(), base: 0 }
+    Ok(Sweep { name: "size of key and of value buffer", points: points.collect(), base: 0 })
 }
 
 /// Adds the rows and the table of one sweep on one workload.
@@ -157,7 +160,7 @@ fn compare(outcome: &mut Outcome, sweep: &Sweep, ours: &[Rates], workload: &str)
             significant(rates.dense),
             dense.judged(),
             format!("{:.2}", shape.published),
-            format!("{:.2}", shape.ours),
+            format!("{:.2}", rates.executed / base_executed),
             shape.judged(),
         ]);
         outcome.rows.extend([executed, dense, shape]);
@@ -202,11 +205,11 @@ mod tests {
 
     #[test]
     fn every_point_is_a_legal_machine() {
-        for point in topk().points.iter().chain(&sram().points) {
+        for point in topk().unwrap().points.iter().chain(&sram().unwrap().points) {
             let overrides = Overrides { config: None, set: point.sets.clone() };
             assert!(machines::load(DESIGN, &overrides).is_ok(), "{}", point.label);
         }
-        let set = &sram().points[0].sets;
+        let set = &sram().unwrap().points[0].sets;
         let preset = machines::load(DESIGN, &Overrides::default()).unwrap();
         let overrides = Overrides { config: None, set: set.clone() };
         let first = machines::load(DESIGN, &overrides).unwrap();
@@ -218,7 +221,7 @@ mod tests {
         let mut outcome = Outcome { rows: Vec::new(), text: String::new(), notes: Vec::new() };
         let ours = [20.0, 40.0, 60.0, 80.0, 100.0, 110.0];
         let ours = ours.map(|executed| Rates { executed, dense: 10.0 * executed });
-        compare(&mut outcome, &topk(), &ours, "w");
+        compare(&mut outcome, &topk().unwrap(), &ours, "w");
         assert_eq!(outcome.rows.len(), 18);
         let json = serde_json::to_value(&outcome.rows[2]).unwrap();
         assert_eq!(json["paper"], SPATTEN);

@@ -133,6 +133,7 @@ impl ValueRun for Values<'_> {
             digest.update(&word.to_le_bytes());
         }
         let digest = digest.finalize().to_hex().to_string();
+        let comparison = Some(comparison);
         Ok(ValueResult { result, requests: recording.requests, digest, comparison, layers })
     }
 }

@@ -109,6 +109,7 @@ impl Checks {
     /// Of a run with values.
     pub fn of(values: &ValueResult) -> Self {
         let checked = !values.layers.is_empty();
+        let compared = values.comparison;
         let sum = |of: fn(&LayerCheck) -> u64| values.layers.iter().map(of).sum::<u64>();
         let row = |(layer, check): (usize, &LayerCheck)| LayerRow {
             layer,
@@ -119,9 +120,11 @@ impl Checks {
         };
         let largest = |most: f64, check: &LayerCheck| most.max(check.numerical.max_abs);
         Self {
-            outputs: Some(values.comparison.outputs),
+            outputs: compared
+                .map(|compared| compared.outputs)
+                .or_else(|| checked.then(|| sum(|check| check.numerical.count))),
             max_abs_error: checked.then(|| values.layers.iter().fold(0.0, largest)),
-            mismatches: Some(values.comparison.mismatches + values.comparison.other_keys),
+            mismatches: compared.map(|compared| compared.mismatches + compared.other_keys),
             other_survivors: checked.then(|| sum(|check| check.other_survivors)),
             other_decisions: checked.then(|| sum(|check| check.other_decisions)),
             beyond_half: checked.then(|| sum(|check| check.beyond_half)),

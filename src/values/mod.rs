@@ -50,8 +50,9 @@ pub struct ValueResult {
     pub requests: Vec<Request>,
     /// Hash of all outputs.
     pub digest: String,
-    /// Its outputs against those that were computed without it.
-    pub comparison: Comparison,
+    /// Its outputs against those that were computed without it; `None` of a machine whose timing holds no
+    /// numbers.
+    pub comparison: Option<Comparison>,
     /// Outputs against references, if they were asked for.
     pub layers: Vec<LayerCheck>,
 }

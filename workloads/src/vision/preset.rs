@@ -22,7 +22,7 @@ struct Model {
     title: String,
     #[serde(flatten)]
     shape: ImageShape,
-    /// Tokens of each expert, by task.
+    /// Tokens of each expert, by task; empty where none were measured, and they are drawn.
     queues: Vec<Vec<u32>>,
     /// Source of the sizes.
     sizes: String,
@@ -42,7 +42,7 @@ impl Model {
         shape.experts = knobs.experts.unwrap_or(shape.experts);
         shape.top_k = knobs.top_k.unwrap_or(shape.top_k);
         shape.check()?;
-        let task = routing::task(knobs.task.unwrap_or(0), self.queues.len())?;
+        let task = routing::task(knobs.task.unwrap_or(0), self.queues.len().max(1))?;
         let changed = shape != self.shape;
         let (routing, assumption) = match (&knobs.queues, knobs.skew) {
             (Some(_), Some(_)) => {
@@ -56,7 +56,7 @@ impl Model {
                 let given = Routing::new(queues.clone(), &shape)?;
                 (self.repeated(given), "the given queues are those of every layer")
             }
-            (None, None) if !changed => {
+            (None, None) if !changed && !self.queues.is_empty() => {
                 let measured = Routing::new(self.queues[task].clone(), &shape)?;
                 (self.repeated(measured), self.measured.as_str())
             }

@@ -1,0 +1,75 @@
+//! A3 as a [`Machine`].
+
+use anyhow::{Context, Result};
+use attelier_hw::{a3::A3, config::Config, diagnostic::Diagnostic, record::Record};
+use attelier_sim::{
+    designs::a3::{arithmetic::A3Arithmetic, energy, simulate, simulate_work},
+    energy::Energy,
+    kernel::run::Mode,
+    observe::Observer,
+    result::RunResult,
+};
+use attelier_workloads::{Task, pruning::Pruning};
+
+use super::{
+    Machine,
+    heads::{Values, attention_of, refuse_pruning},
+};
+use crate::values::ValueRun;
+
+/// The machine of a configuration.
+pub fn build(config: &Config) -> Result<Box<dyn Machine>, Diagnostic> {
+    Ok(Box::new(A3::check(config)?))
+}
+
+impl Machine for A3 {
+    fn config_hash(&self) -> String {
+        Record::config_hash(self)
+    }
+
+    fn show(&self, config: &Config) -> String {
+        Record::show(self, config)
+    }
+
+    fn parameters(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("a record holds only text, switches and integers")
+    }
+
+    fn peak_bytes_per_s(&self) -> f64 {
+        f64::from(self.memory.bytes_per_cycle) * self.clock_hz as f64
+    }
+
+    fn simulate(
+        &self,
+        task: &Task,
+        _mode: Mode,
+        seed: u64,
+        observer: &mut dyn Observer,
+    ) -> Result<RunResult> {
+        let workload = attention_of(&self.name, task)?;
+        simulate(self, &workload.requests, seed, observer)
+            .with_context(|| format!("cannot run `{}` on `{}`", workload.name, self.name))
+    }
+
+    fn values<'a>(
+        &'a self,
+        pruning: &Pruning,
+        layers: usize,
+        checks: bool,
+    ) -> Result<Box<dyn ValueRun + 'a>> {
+        refuse_pruning(&self.name, pruning)?;
+        let time = |work: &[_], observer: &mut dyn Observer| {
+            simulate_work(self, work, observer)
+                .with_context(|| format!("cannot run this on `{}`", self.name))
+        };
+        Ok(Box::new(Values::new(A3Arithmetic::new(self), layers, checks, time)))
+    }
+
+    fn energy(&self, result: &RunResult) -> Option<Energy> {
+        Some(energy::energy(self, result))
+    }
+
+    fn area_mm2(&self) -> Option<f64> {
+        Some(self.total_area_um2() as f64 * 1e-6)
+    }
+}

@@ -1,0 +1,219 @@
+//! Energy of every design: terms add up, power is energy over time, and each constant moves exactly the
+//! terms that use it.
+#![allow(clippy::unwrap_used, reason = "a test may stop here")]
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use attelier::{cli::Overrides, machines, workload};
+use attelier_hw::{
+    designs::{DESIGNS, Design},
+    schema::Kind,
+};
+use attelier_sim::{
+    energy::{Costs, Energy, spatten_with},
+    kernel::run::Mode,
+    observe::Nobody,
+    result::RunResult,
+};
+use common::result;
+
+/// Units in which a parameter is a constant of the energy.
+const UNITS: [&str; 7] = ["uW", "uW per channel", "mW", "uA", "mV", "fJ/bit", "reads of one bank"];
+
+/// A short run of each design; `None` of those whose energy is not modelled.
+fn task_of(design: &str) -> Option<(&'static str, &'static [&'static str])> {
+    Some(match design {
+        "spatten" | "spatten-eighth" => ("gpt2-small/wikitext2", &["tokens=2"]),
+        "spatten-small" => ("small-decoder/text", &["tokens=2"]),
+        "pim-gpt" | "pim-gpt-aim" => ("gpt2-small", &["context=64", "tokens=2"]),
+        "edge-moe" | "host" => return None,
+        "rtx-a6000" | "xeon-6226r" | "rtx-8000" => ("m3vit-tiny/cityscapes", &[]),
+        _ => ("bert-base/mrpc", &[]),
+    })
+}
+
+/// Terms that a constant of that path must move.
+fn moved_by(design: &Design, path: &str) -> BTreeSet<&'static str> {
+    let terms: &[&str] = match (design.name, path) {
+        ("a3" | "a3-conservative" | "a3-aggressive", path) => match path {
+            "dynamic_uw.dot_product" => &["dot_product"],
+            "dynamic_uw.exponent" => &["exponent"],
+            "dynamic_uw.output" => &["output"],
+            "dynamic_uw.key_sram" => &["key_sram"],
+            "dynamic_uw.value_sram" => &["value_sram"],
+            "memory.fj_per_bit" => &["dram"],
+            // The base machine has no search.
+            "dynamic_uw.candidate_search"
+            | "dynamic_uw.post_scoring"
+            | "dynamic_uw.sorted_key_sram"
+            | "static_uw.candidate_search"
+            | "static_uw.post_scoring"
+            | "static_uw.sorted_key_sram"
+                if design.name == "a3" =>
+            {
+                &[]
+            }
+            "dynamic_uw.candidate_search" => &["candidate_search"],
+            "dynamic_uw.post_scoring" => &["post_scoring"],
+            "dynamic_uw.sorted_key_sram" => &["sorted_key_sram"],
+            path if path.starts_with("static_uw.") => &["static"],
+            _ => panic!("{path} has no expectation"),
+        },
+        ("mnnfast", "power_uw") => &["machine"],
+        ("pim-gpt" | "pim-gpt-aim", path) => match path {
+            "energy.vdd_mv" => {
+                &["dram_standby", "dram_activate", "dram_mac", "dram_write", "dram_refresh"]
+            }
+            "energy.active_standby_ua" | "energy.precharge_standby_ua" => &["dram_standby"],
+            "energy.activate_ua" => &["dram_activate"],
+            "energy.read_ua" | "energy.mac_over_read" => &["dram_mac"],
+            "energy.write_ua" => &["dram_write"],
+            "energy.refresh_ua" => &["dram_refresh"],
+            "energy.pin_fj_per_bit" => &["pins"],
+            "energy.mac_uw" => &["mac_logic"],
+            "energy.asic_uw" => &["asic"],
+            _ => panic!("{path} has no expectation"),
+        },
+        (_, "dynamic_mw") => &["platform"],
+        _ => panic!("{}: {path} has no expectation", design.name),
+    };
+    terms.iter().copied().collect()
+}
+
+fn simulate(design: &Design) -> Option<(machines::Loaded, RunResult)> {
+    let (name, knobs) = task_of(design.name)?;
+    let task = workload::task(name, knobs, 0).unwrap();
+    let loaded = machines::load(design.name, &Overrides::default()).unwrap();
+    let result = loaded.machine.simulate(&task, Mode::Jump, 0, &mut Nobody).unwrap();
+    Some((loaded, result))
+}
+
+fn moved(before: &Energy, after: &Energy) -> BTreeSet<&'static str> {
+    let pairs = before.terms.iter().zip(&after.terms);
+    pairs.filter(|(before, after)| before != after).map(|(before, _)| before.0).collect()
+}
+
+#[test]
+fn each_parameter_of_energy_moves_exactly_the_terms_that_use_it() {
+    let mut tried = 0;
+    for design in DESIGNS {
+        let Some((loaded, result)) = simulate(design) else { continue };
+        let before = loaded.machine.energy(&result).unwrap();
+        let values: BTreeMap<String, serde_json::Value> = flat(&loaded.machine.parameters());
+        for path in design.schema.paths() {
+            let field = design.schema.field(&path).unwrap();
+            if !UNITS.contains(&field.unit) || !matches!(field.kind, Kind::Count { .. }) {
+                continue;
+            }
+            let value = values[&path].as_u64().unwrap();
+            let set = vec![format!("{path}={}", value + (value / 10).max(1))];
+            let changed = machines::load(design.name, &Overrides { config: None, set }).unwrap();
+            let after = changed.machine.energy(&result).unwrap();
+            let expected = moved_by(design, &path);
+            // A term that is 0 in a short run stays 0.
+            let expected: BTreeSet<_> =
+                expected.into_iter().filter(|term| before.term(term) > 0.0).collect();
+            assert_eq!(moved(&before, &after), expected, "{}: {path}", design.name);
+            if value >= 10
+                && value.is_multiple_of(10)
+                && expected.len() == 1
+                && !path.contains("standby")
+            {
+                let term = expected.first().unwrap();
+                let share = after.term(term) / before.term(term) - 1.0;
+                let alone = *term != "static";
+                assert!(!alone || (share - 0.1).abs() < 1e-9, "{}: {path} {share}", design.name);
+            }
+            tried += 1;
+        }
+    }
+    // 3 x 17 of A3, 1 of MnnFast, 2 x 11 of PIM-GPT, 11 platforms.
+    assert_eq!(tried, 3 * 17 + 1 + 2 * 11 + 11);
+}
+
+/// Every value of a record by its path.
+fn flat(value: &serde_json::Value) -> BTreeMap<String, serde_json::Value> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![(String::new(), value)];
+    while let Some((path, value)) = open.pop() {
+        match value.as_object() {
+            Some(fields) => open.extend(fields.iter().map(|(key, value)| {
+                (if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, value)
+            })),
+            None => {
+                found.insert(path, value.clone());
+            }
+        }
+    }
+    found
+}
+
+/// A constant of SpAtten: its change, and the terms that it moves on HBM2 and on ideal memory.
+type Cost = (fn(&mut Costs), &'static [&'static str], &'static [&'static str]);
+
+/// SpAtten's costs come from tables of technology, not from its record.
+#[test]
+fn each_cost_of_spatten_moves_exactly_the_terms_that_use_it() {
+    const COSTS: [Cost; 17] = [
+        (|c| c.dram_bit *= 1.1, &[], &["dram"]),
+        (|c| c.dram_transfer_bit *= 1.1, &["dram"], &[]),
+        (|c| c.dram_activate *= 1.1, &["dram_activate"], &[]),
+        (|c| c.key_read_bit *= 1.1, &["key_sram"], &["key_sram"]),
+        (|c| c.key_write_bit *= 1.1, &["key_sram"], &["key_sram"]),
+        (|c| c.value_read_bit *= 1.1, &["value_sram"], &["value_sram"]),
+        (|c| c.value_write_bit *= 1.1, &["value_sram"], &["value_sram"]),
+        (|c| c.qk_multiply *= 1.1, &["qk_array"], &["qk_array"]),
+        (|c| c.qk_add *= 1.1, &["qk_array"], &["qk_array"]),
+        (|c| c.pv_multiply *= 1.1, &["pv_array"], &["pv_array"]),
+        (|c| c.pv_add *= 1.1, &["pv_array"], &["pv_array"]),
+        (|c| c.softmax_multiply *= 1.1, &["softmax"], &["softmax"]),
+        (|c| c.softmax_add *= 1.1, &["softmax"], &["softmax"]),
+        (|c| c.decision_compare *= 1.1, &["quant_decision"], &["quant_decision"]),
+        (|c| c.value_compare *= 1.1, &["topk"], &["topk"]),
+        (|c| c.token_compare *= 1.1, &["topk"], &["topk"]),
+        (|c| c.importance_add *= 1.1, &["importance"], &["importance"]),
+    ];
+    let params = attelier_hw::spatten::Spatten::preset("spatten").unwrap();
+    // A cost that is added later changes the size, and must be added above.
+    assert_eq!(size_of::<Costs>(), COSTS.len() * size_of::<f64>());
+    let task = workload::task("gpt2-small/wikitext2", &["tokens=2"], 0).unwrap();
+    for memory in ["hbm2", "ideal"] {
+        let set = vec![format!("memory.kind={memory}")];
+        let loaded = machines::load("spatten", &Overrides { config: None, set }).unwrap();
+        let result = loaded.machine.simulate(&task, Mode::Jump, 0, &mut Nobody).unwrap();
+        let costs = Costs::of(&params);
+        let before = spatten_with(&params, &result, &costs);
+        for (number, (change, counted, average)) in COSTS.iter().enumerate() {
+            let mut changed = costs;
+            change(&mut changed);
+            let after = spatten_with(&params, &result, &changed);
+            let expected = if memory == "hbm2" { counted } else { average };
+            let expected: BTreeSet<_> = expected.iter().copied().collect();
+            assert_eq!(moved(&before, &after), expected, "cost {number} on {memory}");
+        }
+    }
+}
+
+#[test]
+fn terms_add_up_to_the_total_and_power_is_energy_over_time() {
+    for design in DESIGNS {
+        let Some((name, knobs)) = task_of(design.name) else { continue };
+        let knobs: Vec<String> = knobs.iter().map(|knob| format!("workload.{knob}")).collect();
+        let mut args = vec![design.name, name];
+        for knob in &knobs {
+            args.extend(["--set", knob]);
+        }
+        let json = result(&args);
+        let energy = json["energy_j"].as_object().unwrap();
+        let total = energy["total"].as_f64().unwrap();
+        let terms = energy.iter().filter(|(name, _)| *name != "total");
+        let terms: Vec<f64> = terms.map(|(_, joules)| joules.as_f64().unwrap()).collect();
+        assert!(terms.iter().all(|joules| *joules >= 0.0) && total > 0.0, "{}", design.name);
+        let sum: f64 = terms.iter().sum();
+        assert!((sum - total).abs() <= 1e-12 * total, "{}: {sum} and {total}", design.name);
+        let power = json["power_w"].as_f64().unwrap() * json["seconds"].as_f64().unwrap();
+        assert!((power - total).abs() <= 1e-12 * total, "{}", design.name);
+    }
+}
