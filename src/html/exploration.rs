@@ -32,10 +32,10 @@ const LARGE: [&str; 5] = ["per_s", "utilisation", "hit_rate", "cosine", "same_pr
 
 /// What became of points, in the order of interest.
 const STATUS: [(&str, &str); 4] = [
-    ("ok", "meet all constraints"),
-    ("infeasible", "break a constraint by their result"),
-    ("excluded", "break a constraint and were not simulated"),
-    ("failed", "could not be simulated"),
+    ("ok", "Meet all constraints"),
+    ("infeasible", "Break one by their result"),
+    ("excluded", "Break one, not simulated"),
+    ("failed", "Could not be simulated"),
 ];
 
 /// Heading of its section.
@@ -52,7 +52,7 @@ pub fn blocks(points: &Exploration, place: usize) -> Vec<Block> {
     for (status, words) in STATUS {
         let count = points.count(status);
         if count > 0 {
-            facts.push(Fact::new(&format!("Points that {words}"), grouped(count as u64)));
+            facts.push(Fact::new(words, grouped(count as u64)));
         }
     }
     facts.push(Fact::new("On the Pareto front", grouped(points.front.len() as u64)));
