@@ -95,7 +95,9 @@ fn shards_together_give_the_bytes_of_one_sweep() {
     let said = stdout(&whole.explore(&["spec.toml", "-o", "out", "--json", "out.json"]).code(0));
     let expected = files(&whole.path().join("out"));
     let names: Vec<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["front.csv", "front.svg", "points.csv", "points.jsonl", "sensitivity.svg"]);
+    let names_of_all =
+        ["front.csv", "front.svg", "points.csv", "points.jsonl", "report.html", "sensitivity.svg"];
+    assert_eq!(names, names_of_all);
     for count in [1, 4, 20] {
         let place = Place::planned();
         // In another order than their own.

@@ -31,6 +31,8 @@ pub struct Exploration {
     pub set: IndexMap<String, Column>,
     /// Results, by dotted path.
     pub result: IndexMap<String, Column>,
+    /// Objectives by name, and whether each is to be large; none of a table.
+    pub objectives: IndexMap<String, (Column, bool)>,
 }
 
 /// One value for each point, the last ones left out where they are unknown.
@@ -49,6 +51,16 @@ struct Row {
     front: bool,
     command: String,
     result: Option<Map<String, Value>>,
+    #[serde(default)]
+    objectives: IndexMap<String, Goal>,
+}
+
+/// An objective and where it is to go.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Goal {
+    Min(Value),
+    Max(Value),
 }
 
 /// The document of `attelier explore --json`.
@@ -152,7 +164,8 @@ impl Exploration {
             let reason = Some(reason).filter(|reason| !reason.is_empty());
             let front = front == "true";
             let result = Some(result);
-            points.push(Row { point, set, status, reason, front, command, result })?;
+            let objectives = IndexMap::new();
+            points.push(Row { point, set, status, reason, front, command, result, objectives })?;
         }
         points.checked()
     }
@@ -186,6 +199,9 @@ impl Exploration {
         let all = |columns: &IndexMap<String, Column>| -> Map<String, Value> {
             columns.iter().map(|(name, column)| (name.clone(), column.compact(points))).collect()
         };
+        let objectives = self.objectives.iter();
+        let objectives: Map<String, Value> =
+            objectives.map(|(name, (column, _))| (name.clone(), column.compact(points))).collect();
         json!({
             "about": self.about,
             "points": points,
@@ -196,6 +212,7 @@ impl Exploration {
             "command": self.command.compact(points),
             "set": all(&self.set),
             "result": all(&self.result),
+            "objectives": objectives,
         })
     }
 
@@ -216,6 +233,15 @@ impl Exploration {
         }
         if let Some(result) = row.result {
             self.push_section("", result, place);
+        }
+        for (name, goal) in row.objectives {
+            let (value, large) = match goal {
+                Goal::Min(value) => (value, false),
+                Goal::Max(value) => (value, true),
+            };
+            let (column, is_large) = self.objectives.entry(name).or_default();
+            *is_large = large;
+            column.put(place, value);
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use anyhow::{Context, Result, ensure};
+use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -10,7 +11,7 @@ use super::{
     Outcome, Status, Sweep, choice,
     expression::lookup,
     point::Space,
-    spec::{Objective, Spec},
+    spec::{Objective, Sited, Spec},
 };
 use crate::table::{
     Align::{self, Left, Right},
@@ -52,9 +53,26 @@ pub struct Row<'a> {
     pub command: String,
     /// The result of that command, if there is one.
     pub result: Option<Value>,
-    /// Objectives, in the order of the description.
-    #[serde(skip)]
-    objectives: &'a [Value],
+    /// Its objectives by name.
+    pub objectives: IndexMap<&'a str, Goal<'a>>,
+}
+
+/// An objective of a point and where it is to go.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Goal<'a> {
+    /// It is to be small.
+    Min(&'a Value),
+    /// It is to be large.
+    Max(&'a Value),
+}
+
+impl Goal<'_> {
+    fn value(&self) -> &Value {
+        match self {
+            Self::Min(value) | Self::Max(value) => value,
+        }
+    }
 }
 
 /// An exploration that has been done.
@@ -74,10 +92,10 @@ impl<'a> Explored<'a> {
         &self,
         records: impl Iterator<Item = Result<Option<String>>>,
     ) -> impl Iterator<Item = Result<Row<'a>>> {
-        let Self { space, sweep, .. } = *self;
+        let Self { spec, space, sweep } = *self;
         let points = sweep.outcomes.iter().enumerate().zip(records);
         points.map(move |((point, outcome), record)| {
-            let mut row = row(space, sweep, point, outcome);
+            let mut row = row(spec, space, sweep, point, outcome);
             let result: Option<Value> = record?
                 .as_deref()
                 .map(serde_json::from_str)
@@ -114,9 +132,19 @@ impl<'a> Explored<'a> {
 }
 
 /// The row of a point without its result.
-fn row<'a>(space: &Space<'_>, sweep: &Sweep, point: usize, outcome: &'a Outcome) -> Row<'a> {
+fn row<'a>(
+    spec: &'a Spec,
+    space: &Space<'_>,
+    sweep: &Sweep,
+    point: usize,
+    outcome: &'a Outcome,
+) -> Row<'a> {
     let Outcome { genes, status, reason, objectives, .. } = outcome;
     let own = space.assignments(genes).into_iter();
+    let goal = |(objective, value): (&'a Sited<Objective>, &'a Value)| {
+        let Objective { name, maximise, .. } = &objective.part;
+        (name.as_str(), if *maximise { Goal::Max(value) } else { Goal::Min(value) })
+    };
     Row {
         point,
         set: own.map(|(path, value)| (path.to_owned(), value.into())).collect(),
@@ -125,7 +153,7 @@ fn row<'a>(space: &Space<'_>, sweep: &Sweep, point: usize, outcome: &'a Outcome)
         front: sweep.front.binary_search(&point).is_ok(),
         command: space.command(genes),
         result: None,
-        objectives,
+        objectives: spec.objectives.iter().zip(objectives).map(goal).collect(),
     }
 }
 
@@ -140,7 +168,7 @@ fn some_of(numbers: &[usize]) -> String {
 /// A table of points as CSV: axes, objectives, usual results, and the command.
 pub struct CsvTable<'a, W: Write> {
     paths: Vec<&'a str>,
-    objectives: Vec<(usize, &'a Objective)>,
+    objectives: Vec<&'a Objective>,
     usual: Vec<&'static str>,
     writer: csv::Writer<W>,
 }
@@ -153,7 +181,7 @@ impl<'a, W: Write> CsvTable<'a, W> {
     pub fn new(spec: &'a Spec, writer: W) -> Result<Self> {
         let paths: Vec<&str> = axis_paths(spec);
         let objectives = objectives(spec);
-        let names: Vec<&str> = objectives.iter().map(|(_, part)| part.name.as_str()).collect();
+        let names: Vec<&str> = objectives.iter().map(|part| part.name.as_str()).collect();
         let usual: Vec<&str> = COLUMNS.into_iter().filter(|name| !names.contains(name)).collect();
         let mut writer = csv::Writer::from_writer(writer);
         let head =
@@ -171,8 +199,11 @@ impl<'a, W: Write> CsvTable<'a, W> {
         let set = |path: &&str| row.set.get(*path).map_or_else(String::new, cell);
         cells.extend(self.paths.iter().map(set));
         cells.extend([cell(&serde_json::to_value(row.status)?), row.front.to_string()]);
-        let objective =
-            |(place, _): &(usize, _)| row.objectives.get(*place).map_or_else(String::new, cell);
+        let objective = |part: &&Objective| {
+            row.objectives
+                .get(part.name.as_str())
+                .map_or_else(String::new, |goal| cell(goal.value()))
+        };
         cells.extend(self.objectives.iter().map(objective));
         let result = |name: &&str| {
             let value = row.result.as_ref().and_then(|result| lookup(result, name));
@@ -215,7 +246,7 @@ pub fn text(explored: &Explored<'_>, chosen: Option<usize>) -> String {
         let reason = outcome.reason.as_deref().unwrap_or_default();
         text += &format!("first failure, point {point}: {reason}\n");
     }
-    let row = |&point: &usize| row(space, sweep, point, &points[point]);
+    let row = |&point: &usize| row(spec, space, sweep, point, &points[point]);
     let shown: Vec<Row<'_>> = sweep.front.iter().take(PRINTED).map(row).collect();
     if shown.is_empty() {
         return text + "No point meets all constraints: there is no front.\n";
@@ -225,7 +256,7 @@ pub fn text(explored: &Explored<'_>, chosen: Option<usize>) -> String {
     let objectives = objectives(spec);
     let heads: Vec<String> = objectives
         .iter()
-        .map(|(_, part)| format!("{} ({})", part.name, if part.maximise { "max" } else { "min" }))
+        .map(|part| format!("{} ({})", part.name, if part.maximise { "max" } else { "min" }))
         .collect();
     let axes = spec.axes.iter().map(|axis| (axis.name(), Right));
     let heads = heads.iter().map(|head| (head.as_str(), Right));
@@ -239,8 +270,9 @@ pub fn text(explored: &Explored<'_>, chosen: Option<usize>) -> String {
                 .iter()
                 .map(|axis| row.set.get(axis.name()).map_or_else(String::new, cell));
             let point = [row.point.to_string()].into_iter();
-            let numbers = objectives.iter().filter_map(|(place, _)| row.objectives.get(*place));
-            point.chain(axes).chain(numbers.map(readable)).collect()
+            let numbers =
+                objectives.iter().filter_map(|part| row.objectives.get(part.name.as_str()));
+            point.chain(axes).chain(numbers.map(|goal| readable(goal.value()))).collect()
         }),
     );
     if all > shown.len() {
@@ -260,11 +292,11 @@ fn axis_paths(spec: &Spec) -> Vec<&str> {
     spec.axes.iter().flat_map(|axis| &axis.paths).map(String::as_str).collect()
 }
 
-/// Objectives that are not on an axis already, with their places in the list.
-fn objectives(spec: &Spec) -> Vec<(usize, &Objective)> {
+/// Objectives that are not on an axis already.
+fn objectives(spec: &Spec) -> Vec<&Objective> {
     let paths = axis_paths(spec);
-    let all = spec.objectives.iter().map(|objective| &objective.part).enumerate();
-    all.filter(|(_, objective)| !paths.contains(&objective.name.as_str())).collect()
+    let all = spec.objectives.iter().map(|objective| &objective.part);
+    all.filter(|objective| !paths.contains(&objective.name.as_str())).collect()
 }
 
 /// A value as text, without the quotes of JSON; nothing where it is not known.

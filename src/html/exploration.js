@@ -58,7 +58,7 @@ class Exploration {
     this.data = data;
     this.find = (selector) => root.querySelector(selector);
     this.columns = new Map();
-    for (const [name, column] of Object.entries({ ...data.result, ...data.set })) this.columns.set(name, reader(column));
+    for (const [name, column] of Object.entries({ ...data.result, ...data.set, ...data.objectives })) this.columns.set(name, reader(column));
     this.status = reader(data.status);
     this.command = reader(data.command);
     this.reason = reader(data.reason);

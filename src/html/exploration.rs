@@ -70,8 +70,8 @@ pub fn blocks(points: &Exploration, place: usize) -> Vec<Block> {
 pub fn data(points: &Exploration, file: &str) -> Value {
     let choices: Vec<(&str, &Column)> = choices(points);
     let chosen = chosen(points, &choices);
-    let choices: Vec<Value> =
-        choices.iter().map(|(name, _)| json!({ "name": name, "larger": is_large(name) })).collect();
+    let choice = |(name, _): &(&str, _)| json!({ "name": name, "larger": is_large(points, name) });
+    let choices: Vec<Value> = choices.iter().map(choice).collect();
     let units: serde_json::Map<String, Value> = points
         .result
         .keys()
@@ -87,15 +87,18 @@ pub fn data(points: &Exploration, file: &str) -> Value {
     data
 }
 
-fn is_large(name: &str) -> bool {
-    LARGE.iter().any(|part| name.contains(part))
+/// Whether a number is to be large: as the objective says, or else by its name.
+fn is_large(points: &Exploration, name: &str) -> bool {
+    let by_name = || LARGE.iter().any(|part| name.contains(part));
+    points.objectives.get(name).map_or_else(by_name, |(_, large)| *large)
 }
 
-/// Numbers that differ between points: the usual results, the axes, all other results.
+/// Numbers that differ between points: objectives, the usual results, the axes, all other results.
 fn choices(points: &Exploration) -> Vec<(&str, &Column)> {
+    let objectives = points.objectives.iter().map(|(name, (column, _))| (name, column));
     let usual = USUAL.iter().filter_map(|name| points.result.get_key_value(*name));
     let others = points.result.iter().filter(|(name, _)| !USUAL.contains(&name.as_str()));
-    let all = usual.chain(&points.set).chain(others);
+    let all = objectives.chain(usual).chain(&points.set).chain(others);
     let differs = |column: &Column| {
         let mut numbers = (0..points.len()).filter_map(|place| column.get(place).as_f64());
         let first = numbers.next();
@@ -110,8 +113,15 @@ fn choices(points: &Exploration) -> Vec<(&str, &Column)> {
     choices
 }
 
-/// The two numbers whose own front agrees best with that of the exploration.
+/// The first two objectives; of a table, which does not name them, the two numbers whose own front agrees
+/// best with that of the exploration.
 fn chosen(points: &Exploration, choices: &[(&str, &Column)]) -> Option<[String; 2]> {
+    let known = |(name, _): &&(&str, &Column)| points.objectives.contains_key(*name);
+    let objectives: Vec<String> =
+        choices.iter().filter(known).map(|(name, _)| (*name).to_owned()).collect();
+    if let [x, y, ..] = &objectives[..] {
+        return Some([x.clone(), y.clone()]);
+    }
     /// Candidates beyond these are no likely objectives.
     const LIKELY: usize = 16;
     let likely = &choices[..choices.len().min(LIKELY)];
@@ -133,7 +143,7 @@ fn chosen(points: &Exploration, choices: &[(&str, &Column)]) -> Option<[String; 
 fn staircase(points: &Exploration, x: (&str, &Column), y: (&str, &Column)) -> Vec<usize> {
     let cost = |(name, column): (&str, &Column), place: usize| {
         let number = column.get(place).as_f64()?;
-        Some(if is_large(name) { -number } else { number })
+        Some(if is_large(points, name) { -number } else { number })
     };
     let good = (0..points.len()).filter(|place| points.status.get(*place) == "ok");
     let mut costs: Vec<(f64, f64, usize)> =
@@ -212,5 +222,17 @@ mod tests {
         assert_eq!(names, ["cycles", "energy_j.total", "power_w", "sram.bytes"]);
         assert_eq!(staircase(&points, choices[0], choices[3]), [0, 1, 3]);
         assert_eq!(chosen(&points, &choices), Some(["cycles", "sram.bytes"].map(str::to_owned)));
+
+        let named = rows.map(|row| {
+            let mut row: Value = serde_json::from_str(&row).unwrap();
+            let power = row["result"]["power_w"].clone();
+            row["objectives"] =
+                json!({"power": {"max": power}, "cycles": {"min": row["result"]["cycles"]}});
+            row.to_string()
+        });
+        let points = Exploration::from_lines(named.join("\n").as_bytes()).unwrap();
+        let data = data(&points, "points.jsonl");
+        assert_eq!(data["chosen"], json!(["cycles", "power"]));
+        assert_eq!(data["choices"][1], json!({"name": "power", "larger": true}));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufWriter},
+    io::{self, BufReader, BufWriter},
     path::{Path, PathBuf},
 };
 
@@ -74,6 +74,12 @@ impl OutputFolder {
     pub fn file(&self, name: &str) -> Result<BufWriter<File>> {
         let file = File::create(self.temporary.path().join(name));
         Ok(BufWriter::new(file.map_err(|error| explain(&self.path, error))?))
+    }
+
+    /// Opens a file inside that has been written.
+    pub fn open(&self, name: &str) -> Result<BufReader<File>> {
+        let file = File::open(self.temporary.path().join(name));
+        Ok(BufReader::new(file.map_err(|error| explain(&self.path, error))?))
     }
 
     /// What went wrong while writing, for the user.

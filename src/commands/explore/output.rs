@@ -13,12 +13,14 @@ use crate::{
     cli::{Common, Overrides},
     commands::{document, rtl},
     cosim,
+    documents::{Content, Document, exploration::Exploration},
     exit::Verdict,
     explore::{
         figures,
         report::{self, CsvTable, Explored},
         spec::Spec,
     },
+    html,
     output::{self, OutputFile, OutputFolder},
     workload,
 };
@@ -29,10 +31,13 @@ pub type Records<'a> = Box<dyn Iterator<Item = Result<Option<String>>> + 'a>;
 /// Beats of the test bench beside emitted Verilog.
 const BEATS: u64 = 500;
 
+/// Most points that a browser shows with ease; `attelier report` makes a page of more.
+const MOST_ON_PAGE: usize = 20_000;
+
 /// What becomes of the points.
 #[derive(Debug, Clone, Args)]
 pub struct Finish {
-    /// Folder for `points.csv`, `points.jsonl`, `front.csv` and figures; new or empty
+    /// Folder for `points.csv`, `points.jsonl`, `front.csv`, figures and a page; new or empty
     #[arg(short, long, value_name = "DIR")]
     pub output: PathBuf,
     /// The point of the front that figures ring and `--then` uses [default: the one nearest to the
@@ -107,6 +112,10 @@ impl Files<'_> {
                 }
             }
         }
+        if explored.sweep.outcomes.len() <= MOST_ON_PAGE {
+            let page = page(&folder)?;
+            folder.write("", [("report.html", page.as_str())])?;
+        }
         if let (Some(Then::Rtl), Some(chosen)) = (finish.then, chosen) {
             emit(&folder, explored, chosen)?;
         }
@@ -114,7 +123,7 @@ impl Files<'_> {
         if let Some(file) = json {
             let Explored { spec, space, .. } = explored;
             let rows = Rows { explored, records };
-            let body = Document {
+            let body = Body {
                 design: &spec.design,
                 workload: &space.workload,
                 seed: space.seed,
@@ -145,6 +154,13 @@ fn tables(folder: &OutputFolder, explored: &Explored<'_>, records: Records<'_>) 
     Ok(lines.flush()?)
 }
 
+/// The page of the points that were written.
+fn page(folder: &OutputFolder) -> Result<String> {
+    let lines = folder.open("points.jsonl")?;
+    let content = Content::Exploration(Box::new(Exploration::from_lines(lines)?));
+    html::page(&[Document { file: "points.jsonl".to_owned(), content }])
+}
+
 /// Emits the Verilog of a point.
 fn emit(folder: &OutputFolder, explored: &Explored<'_>, point: usize) -> Result<()> {
     let Explored { spec, space, sweep } = explored;
@@ -166,7 +182,7 @@ fn emit(folder: &OutputFolder, explored: &Explored<'_>, point: usize) -> Result<
 
 /// The result for machines.
 #[derive(Serialize)]
-struct Document<'a> {
+struct Body<'a> {
     design: &'a str,
     workload: &'a str,
     seed: u64,
