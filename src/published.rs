@@ -200,7 +200,8 @@ mod tests {
                 .collect();
             assert_eq!(bars.len(), 30);
             let mean = (bars.iter().sum::<f64>() / 30.0).exp();
-            assert_eq!(mean.round(), geomean.value, "{}", geomean.quantity);
+            // The bars are printed as whole numbers, so their mean is a little off: 162.502 for 162.
+            assert!((mean - geomean.value).abs() < 0.6, "{}: {mean}", geomean.quantity);
             checked += 1;
         }
         assert_eq!(checked, 8);
