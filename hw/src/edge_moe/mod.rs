@@ -5,6 +5,7 @@
 
 mod operators;
 mod port;
+mod sizes;
 mod techniques;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use operators::Operators;
 pub use port::{Dram, Port};
+pub use sizes::Sizes;
 pub use techniques::{Overlap, Techniques};
 pub use units::{Attention, Linear, Softmax};
 

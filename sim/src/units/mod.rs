@@ -4,6 +4,11 @@ use crate::kernel::snapshot::Snapshot;
 
 pub mod bitwidth_converter;
 pub mod dram_memory;
+pub mod edge_expert_queues;
+pub mod edge_expert_sequencer;
+pub mod edge_linear;
+pub mod edge_outlet;
+pub mod edge_weight_loader;
 pub mod importance;
 pub mod lfsr;
 pub mod line_sram;

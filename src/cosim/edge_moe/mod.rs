@@ -1,0 +1,21 @@
+//! Units of Edge-MoE.
+
+mod expert_queues;
+mod expert_sequencer;
+mod linear;
+mod operands;
+mod weight_loader;
+
+use attelier_hw::edge_moe::Sizes;
+
+use super::Unit;
+
+/// The units of a machine of these sizes.
+pub fn units(sizes: &Sizes) -> Vec<Box<dyn Unit>> {
+    vec![
+        expert_queues::unit(sizes),
+        expert_sequencer::unit(sizes),
+        weight_loader::unit(sizes),
+        linear::unit(sizes),
+    ]
+}
