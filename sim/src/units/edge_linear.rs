@@ -1,229 +1,134 @@
-//! The unified linear unit (`src/linear.cpp` of the released code): rows of features times blocks of weights
-//! out of one of two buffers.
+//! The unified linear unit of Edge-MoE (section IV-D of the paper): all linear layers and experts.
 //!
-//! Each product is cut to a feature before it is added; sums wrap, as they do in the released number
-//! formats. One block of weights is used per cycle.
+//! In each beat a block of inputs meets a block of weights. The bias is what a block of sums starts with;
+//! blocks of outputs follow each other, and within one the blocks of inputs. Products of 32 by 16 bits
+//! are cut to features before they are added, and so is each new sum. GELU stands behind the last beat
+//! of a block. Results are stored, or weighted by the score of the gate and added to what is there.
 
-use attelier_hw::edge_moe::Sizes;
+use attelier_hw::edge_moe::formats::{FEATURE, LINEAR_BIAS, WEIGHT};
 
-use super::edge_outlet::EdgeOutlet;
-use super::edge_weight_loader::Written;
+use super::edge_gelu::gelu;
+use crate::datapath::fixed::Fixed;
 
-/// Bits of fraction of a weight.
-const WEIGHT_FRACTION: u32 = 14;
-/// From the fraction of a bias to that of a feature \[bits\].
-const BIAS_SHIFT: u32 = 22 - 11;
-/// Results that are on their way or wait.
-const PLACES: usize = 4;
+/// Weights and bias of a layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EdgeMatrix {
+    /// Features in.
+    pub inputs: usize,
+    /// Weights, output after output: (outputs, inputs), in units of [`WEIGHT`].
+    pub weights: Vec<i16>,
+    /// One per output, in units of [`LINEAR_BIAS`].
+    pub bias: Vec<i32>,
+}
 
-/// A layer.
+/// The unit, whose blocks have `inputs` inputs and any number of outputs side by side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Job {
-    /// Rows.
-    pub tokens: u32,
-    /// Blocks of inputs.
-    pub in_blocks: u32,
-    /// Blocks of outputs.
-    pub out_blocks: u32,
-    /// Whether the weights lie in the second buffer.
-    pub second: bool,
-}
-
-/// What one of the buffers holds.
-#[derive(Debug, Clone, Default)]
-struct Buffer {
-    /// Blocks by address, then output, then input.
-    blocks: Vec<Vec<Vec<i16>>>,
-    biases: Vec<Vec<i32>>,
-}
-
-/// A layer under way.
-#[derive(Debug, Clone)]
-struct Work {
-    job: Job,
-    /// Rows and blocks of outputs that are through, and blocks of inputs of the one at hand.
-    at: [u32; 3],
-    row: Vec<Vec<i32>>,
-    sums: Vec<i32>,
-}
-
-/// The unit.
-#[derive(Debug, Clone)]
 pub struct EdgeLinear {
-    /// From a step to what it shows \[cycles\].
-    latency: u64,
-    buffers: [Buffer; 2],
-    work: Option<Work>,
-    /// A layer whose results have not all left.
-    busy: bool,
-    outlet: EdgeOutlet<Vec<i32>>,
-    steps: u64,
+    /// Arithmetic.
+    pub fixed: Fixed,
+    /// Inputs of a block.
+    pub inputs: usize,
 }
 
 impl EdgeLinear {
-    /// Empty buffers.
-    pub fn new(sizes: &Sizes) -> Self {
-        // Operands, products, a level for each power of two, accumulator, queue.
-        let latency = u64::from(sizes.block_inputs.ilog2()) + 4;
-        let buffer = Buffer {
-            blocks: vec![Vec::new(); sizes.buffer_blocks as usize],
-            biases: vec![Vec::new(); (sizes.hidden / sizes.block_outputs) as usize],
+    /// A block of sums before its first beat.
+    pub fn start(bias: i32) -> i32 {
+        bias << (FEATURE.fraction - LINEAR_BIAS.fraction)
+    }
+
+    /// What one beat makes of the sum of one output.
+    pub fn step(&self, sum: i32, inputs: &[i32], weights: &[i16]) -> i32 {
+        self.fixed.dot(sum, inputs, weights, WEIGHT.fraction)
+    }
+
+    /// The layer of one token, with GELU or without.
+    pub fn token(&self, matrix: &EdgeMatrix, token: &[i32], with_gelu: bool) -> Vec<i32> {
+        let outputs = matrix.weights.chunks_exact(matrix.inputs).zip(&matrix.bias);
+        let output = |(weights, &bias): (&[i16], &i32)| {
+            let beats = token.chunks(self.inputs).zip(weights.chunks(self.inputs));
+            let sum = beats
+                .fold(Self::start(bias), |sum, (inputs, weights)| self.step(sum, inputs, weights));
+            if with_gelu { gelu(sum) } else { sum }
         };
-        let buffers = [buffer.clone(), buffer];
-        Self {
-            latency,
-            buffers,
-            work: None,
-            busy: false,
-            outlet: EdgeOutlet::new(PLACES),
-            steps: 0,
+        outputs.map(output).collect()
+    }
+
+    /// Adds results of an expert, weighted by the score of the gate, to those that are there.
+    pub fn accumulate(&self, to: &mut [i32], results: &[i32], score: i32) {
+        for (to, &result) in to.iter_mut().zip(results) {
+            *to = self.fixed.add(*to, self.fixed.product(result, score));
         }
-    }
-
-    /// Writes to a buffer, at the end of a cycle.
-    pub fn write(&mut self, second: bool, written: Written) {
-        let buffer = &mut self.buffers[usize::from(second)];
-        match written {
-            Written::Block { address, rows } => buffer.blocks[address as usize] = rows,
-            Written::Bias { address, bias } => buffer.biases[address as usize] = bias,
-        }
-    }
-
-    /// Whether a layer is under way; only if not, one may start.
-    pub fn is_busy(&self) -> bool {
-        self.busy
-    }
-
-    /// Whether a block of inputs is taken.
-    pub fn is_ready(&self) -> bool {
-        self.work.as_ref().is_some_and(|work| work.at[1] == 0 && self.has_place(work))
-    }
-
-    /// Blocks of weights that were multiplied.
-    pub fn steps(&self) -> u64 {
-        self.steps
-    }
-
-    /// A result that is offered.
-    pub fn offered(&self) -> Option<&Vec<i32>> {
-        self.outlet.offered()
-    }
-
-    /// Whether all results have left in this cycle.
-    pub fn is_done(&self) -> bool {
-        self.busy && self.work.is_none() && self.outlet.is_empty()
-    }
-
-    /// One cycle: starts a layer, takes a block of inputs where [`is_ready`](Self::is_ready), and gives a
-    /// result away if it is `taken`.
-    pub fn tick(&mut self, start: Option<Job>, inputs: Option<Vec<i32>>, taken: bool) {
-        let is_done = self.is_done();
-        if let Some(mut work) = self.work.take() {
-            let enters = work.at[1] == 0;
-            let steps = self.has_place(&work) && (!enters || inputs.is_some());
-            if let (true, Some(inputs)) = (enters && steps, inputs) {
-                work.row.push(inputs);
-            }
-            let finished = steps && self.step(&mut work);
-            self.work = (!finished).then_some(work);
-        } else if !self.busy {
-            self.work =
-                start.map(|job| Work { job, at: [0; 3], row: Vec::new(), sums: Vec::new() });
-            self.busy = self.work.is_some();
-        }
-        self.busy &= !is_done;
-        self.outlet.advance(taken);
-    }
-
-    fn has_place(&self, work: &Work) -> bool {
-        work.at[2] + 1 < work.job.in_blocks || self.outlet.has_room()
-    }
-
-    /// Multiplies a block; true after the last one.
-    fn step(&mut self, work: &mut Work) -> bool {
-        self.steps += 1;
-        let Job { tokens, in_blocks, out_blocks, second } = work.job;
-        let [row, block, column] = work.at;
-        let buffer = &self.buffers[usize::from(second)];
-        if column == 0 {
-            let bias = &buffer.biases[block as usize];
-            work.sums = bias.iter().map(|bias| bias << BIAS_SHIFT).collect();
-        }
-        let inputs = &work.row[column as usize];
-        let weights = &buffer.blocks[(block * in_blocks + column) as usize];
-        for (sum, weights) in work.sums.iter_mut().zip(weights) {
-            for (input, weight) in inputs.iter().zip(weights) {
-                let product = i64::from(*input) * i64::from(*weight);
-                *sum = sum.wrapping_add((product >> WEIGHT_FRACTION) as i32);
-            }
-        }
-        if column + 1 < in_blocks {
-            work.at[2] += 1;
-            return false;
-        }
-        self.outlet.enter(self.latency, work.sums.clone());
-        let next_row = block + 1 == out_blocks;
-        work.at = if next_row { [row + 1, 0, 0] } else { [row, block + 1, 0] };
-        if next_row {
-            work.row.clear();
-        }
-        work.at[0] == tokens
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use attelier_hw::edge_moe::EdgeMoe;
+    use attelier_workloads::reference;
+    use ndarray::{Array1, Array2};
+    use proptest::prelude::*;
 
     use super::*;
+    use crate::datapath::fixed::{ONE, real};
 
-    const ONE: i32 = 1 << 22;
+    fn unit(saturate: bool) -> EdgeLinear {
+        EdgeLinear { fixed: Fixed { saturate }, inputs: 16 }
+    }
 
-    /// By hand: a row (1, 2, 3, 4) times the weights o + i / 4 of output o and input i, bias o.
+    /// By hand: weights 1.5 and -0.25, bias 2: 4 * 1.5 - 8 * 0.25 + 2 = 6.
     #[test]
-    fn a_row_times_a_matrix_is_what_it_is_by_hand() {
-        let mut sizes = Sizes::deployed(&EdgeMoe::preset("edge-moe").unwrap());
-        (sizes.block_inputs, sizes.block_outputs, sizes.buffer_blocks, sizes.hidden) = (2, 2, 2, 4);
-        let mut unit = EdgeLinear::new(&sizes);
-        for address in 0..2u32 {
-            let weight = |o: i32, i: i32| (((o << 2) + i) << 12) as i16 / 4;
-            let column = 2 * address as i32;
-            let rows = (0..2).map(|o| vec![weight(o, column), weight(o, column + 1)]).collect();
-            unit.write(true, Written::Block { address, rows });
-        }
-        unit.write(true, Written::Bias { address: 0, bias: vec![0, 1 << 11] });
-        let job = Job { tokens: 1, in_blocks: 2, out_blocks: 1, second: true };
-        unit.tick(Some(job), None, true);
-        unit.tick(None, Some(vec![ONE, 2 * ONE]), true);
-        unit.tick(None, Some(vec![3 * ONE, 4 * ONE]), true);
-        // The second block came one cycle before; five cycles in all, one level of a tree.
-        for _ in 0..4 {
-            assert!(unit.offered().is_none() && !unit.is_done());
-            unit.tick(None, None, true);
-        }
-        // Weights are (o + i / 4) / 4: 0, 1/16, 2/16, 3/16 for output 0, and 1/4 more for output 1.
-        let sum = (2 + 2 * 3 + 3 * 4) * ONE / 16;
-        assert_eq!(unit.offered(), Some(&vec![sum, sum + 10 * ONE / 4 + ONE]));
-        unit.tick(None, None, true);
-        assert!(unit.is_done());
-        unit.tick(None, None, true);
-        assert!(!unit.is_busy());
+    fn a_token_is_multiplied_and_its_bias_added() {
+        let matrix = EdgeMatrix { inputs: 2, weights: vec![24_576, -4096], bias: vec![4096] };
+        assert_eq!(unit(false).token(&matrix, &[4 * ONE, 8 * ONE], false), [6 * ONE]);
     }
 
     #[test]
-    fn products_are_cut_towards_minus_infinity() {
-        let mut sizes = Sizes::deployed(&EdgeMoe::preset("edge-moe").unwrap());
-        (sizes.block_inputs, sizes.block_outputs, sizes.buffer_blocks, sizes.hidden) = (2, 2, 2, 4);
-        let mut unit = EdgeLinear::new(&sizes);
-        let rows = vec![vec![1, 1], vec![-1, 1]];
-        unit.write(false, Written::Block { address: 0, rows });
-        unit.write(false, Written::Bias { address: 0, bias: vec![0, 0] });
-        unit.tick(Some(Job { tokens: 1, in_blocks: 1, out_blocks: 1, second: false }), None, true);
-        // 1 and -1 of the last place, times 2^-14 and -2^-14.
-        unit.tick(None, Some(vec![1, -1]), true);
-        for _ in 0..4 {
-            unit.tick(None, None, true);
+    fn each_product_loses_its_own_lower_bits() {
+        // Two products of three quarters of a last bit: 0 each, although their sum is more than one.
+        let matrix = EdgeMatrix { inputs: 2, weights: vec![12_288; 2], bias: vec![0] };
+        assert_eq!(unit(false).token(&matrix, &[1, 1], false), [0]);
+        assert_eq!(unit(false).token(&matrix, &[-1, -1], false), [-2]);
+    }
+
+    /// 17 inputs are two beats: 32 products of 31.9 each fit the range only together with the second.
+    #[test]
+    fn sums_saturate_beat_by_beat() {
+        let mut weights = vec![16_384; 17];
+        weights[16] = -16_384;
+        let matrix = EdgeMatrix { inputs: 17, weights, bias: vec![0] };
+        let token = [33 * ONE; 17];
+        assert_eq!(unit(false).token(&matrix, &token, false), [15 * 33 * ONE]);
+        assert_eq!(unit(true).token(&matrix, &token, false), [i32::MAX - 33 * ONE]);
+    }
+
+    #[test]
+    fn an_expert_adds_its_share() {
+        let mut to = [ONE, -ONE];
+        unit(false).accumulate(&mut to, &[4 * ONE, 3 * ONE], ONE / 4);
+        assert_eq!(to, [2 * ONE, -ONE / 4]);
+    }
+
+    proptest! {
+        /// Each product loses less than one last bit, which is all that differs from real numbers.
+        #[test]
+        fn outputs_are_below_the_mathematics_by_less_than_a_bit_per_product(
+            token in prop::collection::vec(-8 * ONE..8 * ONE, 40),
+            weights in prop::collection::vec(any::<i16>(), 3 * 40),
+            bias in prop::collection::vec(-100_000i32..100_000, 3),
+        ) {
+            let matrix = EdgeMatrix { inputs: 40, weights, bias };
+            let x = Array2::from_shape_fn((1, 40), |(_, i)| real(FEATURE, token[i]) / 64.0);
+            let token: Vec<i32> = token.iter().map(|x| x >> 6).collect();
+            let x = x.mapv(|x| (x * f64::from(ONE)).floor() / f64::from(ONE));
+            let weight = Array2::from_shape_fn((3, 40), |(o, i)| {
+                real(WEIGHT, matrix.weights[o * 40 + i].into())
+            });
+            let bias = Array1::from_shape_fn(3, |o| real(LINEAR_BIAS, matrix.bias[o]));
+            let exact = reference::linear(x.view(), weight.view(), Some(bias.view())).unwrap();
+            let found = unit(false).token(&matrix, &token, false);
+            for (found, exact) in found.iter().zip(&exact) {
+                let error = f64::from(*found) - exact * f64::from(ONE);
+                prop_assert!((-40.01..=0.01).contains(&error), "{}", error);
+            }
         }
-        assert_eq!(unit.offered(), Some(&vec![-1, -2]));
     }
 }

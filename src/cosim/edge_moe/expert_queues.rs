@@ -5,7 +5,7 @@ use attelier_hw::edge_moe::Sizes;
 use attelier_rtl::mutate::{Change, Mutation};
 use attelier_rtl::witness::{Frame, Pins, Vectors};
 use attelier_rtl::{Design, Error, units};
-use attelier_sim::units::edge_expert_queues::{Choice, EdgeExpertQueues, Entry};
+use attelier_sim::units::edge_moe::expert_queues::{Choice, Entry, ExpertQueues as Model};
 
 use crate::cosim::{Pace, Plan, Random, Unit};
 
@@ -44,7 +44,7 @@ impl Unit for ExpertQueues {
         let [token, score, listed, length] =
             ["entry_token", "entry_score", "metaqueue_expert", "metaqueue_length"]
                 .map(|name| pins.output(name));
-        let mut model = EdgeExpertQueues::new(&sizes);
+        let mut model = Model::new(&sizes);
         let (mut random, mut gives) = (Random::new(plan.seed, 1), Pace::new(plan.seed, 2));
         let mut layer = Layer::drawn(&sizes, &mut random);
         let mut waiting: Option<(Vec<Choice>, bool)> = None;

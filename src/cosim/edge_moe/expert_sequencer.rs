@@ -5,7 +5,7 @@ use attelier_hw::edge_moe::Sizes;
 use attelier_rtl::mutate::{Change, Mutation};
 use attelier_rtl::witness::{Frame, Pins, Vectors};
 use attelier_rtl::{Design, Error, units};
-use attelier_sim::units::edge_expert_sequencer::EdgeExpertSequencer;
+use attelier_sim::units::edge_moe::expert_sequencer::ExpertSequencer as Model;
 
 use crate::cosim::{Plan, Random, Unit};
 
@@ -46,7 +46,7 @@ impl Unit for ExpertSequencer {
         let [compute_start, compute_expert, compute_length, compute_second] =
             ["compute_start", "compute_expert", "compute_length", "compute_second"]
                 .map(|name| pins.output(name));
-        let mut model = EdgeExpertSequencer::new();
+        let mut model = Model::new();
         let mut random = Random::new(plan.seed, 1);
         let mut experts: Vec<(u32, u32)> = Vec::new();
         // First matrices loaded so far, and cycles that loader and linear unit still take.

@@ -8,8 +8,8 @@ use attelier_rtl::mutate::{Change, Mutation};
 use attelier_rtl::units::edge_moe::{BIAS_BITS, FEATURE_BITS, WEIGHT_BITS};
 use attelier_rtl::witness::{Frame, Pin, Pins, Vectors};
 use attelier_rtl::{Design, Error, units};
-use attelier_sim::units::edge_linear::{EdgeLinear, Job};
-use attelier_sim::units::edge_weight_loader::Written;
+use attelier_sim::units::edge_moe::linear::{Job, Linear as Model};
+use attelier_sim::units::edge_moe::weight_loader::Written;
 
 use super::operands::{number, packed};
 use crate::cosim::{Pace, Plan, Random, Unit};
@@ -58,7 +58,7 @@ impl Unit for Linear {
 
 struct Ports {
     start: Pin,
-    job: [Pin; 4],
+    job: [Pin; 5],
     input: [Pin; 2],
     block: [Pin; 3],
     rows: Vec<Pin>,
@@ -78,7 +78,7 @@ struct Driver {
     plan: Plan,
     random: Random,
     paces: [Pace; 3],
-    model: EdgeLinear,
+    model: Model,
     /// The layer whose weights are being written, and what is left of them.
     next: Job,
     writes: VecDeque<Written>,
@@ -96,7 +96,7 @@ impl Driver {
             sizes: sizes.clone(),
             ports: Ports {
                 start: input("start"),
-                job: ["tokens", "in_blocks", "out_blocks", "second"].map(input),
+                job: ["tokens", "in_blocks", "out_blocks", "second", "with_gelu"].map(input),
                 input: ["s_axis_tvalid", "s_axis_tdata"].map(input),
                 block: ["block_write", "block_second", "block_address"].map(input),
                 rows: pins.input_lanes("block_row", sizes.block_outputs),
@@ -112,7 +112,7 @@ impl Driver {
             plan,
             random,
             paces: [2, 3, 4].map(|purpose| Pace::new(plan.seed, purpose)),
-            model: EdgeLinear::new(sizes),
+            model: Model::new(sizes),
             next,
             writes,
             inputs: 0,
@@ -172,8 +172,8 @@ impl Vectors for Driver {
         let written = self.write(frame);
         self.offer(frame);
         frame.drive(self.ports.start, u64::from(starts || is_busy && self.random.chance(1, 8)));
-        let Job { tokens, in_blocks, out_blocks, second } = self.next;
-        let job = [tokens, in_blocks, out_blocks, u32::from(second)];
+        let Job { tokens, in_blocks, out_blocks, second, with_gelu } = self.next;
+        let job = [tokens, in_blocks, out_blocks, u32::from(second), u32::from(with_gelu)];
         for (pin, value) in self.ports.job.iter().zip(job) {
             let noise = self.random.bits(pin.width);
             frame.drive(*pin, if starts { value.into() } else { noise });
@@ -233,5 +233,6 @@ fn drawn(sizes: &Sizes, second: bool, random: &mut Random) -> (Job, VecDeque<Wri
         let bias = (0..sizes.block_outputs).map(|_| number(random, BIAS_BITS) as i32).collect();
         writes.push_back(Written::Bias { address, bias });
     }
-    (Job { tokens, in_blocks, out_blocks, second }, writes)
+    let with_gelu = random.chance(1, 2);
+    (Job { tokens, in_blocks, out_blocks, second, with_gelu }, writes)
 }

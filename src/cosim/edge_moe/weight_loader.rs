@@ -5,7 +5,7 @@ use attelier_rtl::mutate::{Change, Mutation};
 use attelier_rtl::units::edge_moe::{BIAS_BITS, WEIGHT_BITS};
 use attelier_rtl::witness::{Frame, Pins, Vectors};
 use attelier_rtl::{Design, Error, units};
-use attelier_sim::units::edge_weight_loader::{EdgeWeightLoader, Layer, Written};
+use attelier_sim::units::edge_moe::weight_loader::{Layer, WeightLoader as Model, Written};
 
 use super::operands::{number, packed};
 use crate::cosim::{Pace, Plan, Random, Unit};
@@ -47,7 +47,7 @@ impl Unit for WeightLoader {
                 .map(|name| pins.output(name));
         let rows = pins.output_lanes("block_row", sizes.block_outputs);
         let biases = pins.output_lanes("bias", sizes.block_outputs);
-        let mut model = EdgeWeightLoader::new(&sizes);
+        let mut model = Model::new(&sizes);
         let (mut random, mut gives) = (Random::new(plan.seed, 1), Pace::new(plan.seed, 2));
         let mut waiting: Option<Vec<i16>> = None;
         Box::new(move |frame: &mut Frame| {

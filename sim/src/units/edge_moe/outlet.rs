@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 /// The queue behind a pipeline, and what is on its way there.
 #[derive(Debug, Clone)]
-pub struct EdgeOutlet<T> {
+pub struct Outlet<T> {
     depth: usize,
     cycle: u64,
     /// What enters in this cycle counts from the next one on.
@@ -15,7 +15,7 @@ pub struct EdgeOutlet<T> {
     queue: VecDeque<(u64, T)>,
 }
 
-impl<T> EdgeOutlet<T> {
+impl<T> Outlet<T> {
     /// Nothing on its way to `depth` places.
     pub fn new(depth: usize) -> Self {
         Self { depth, cycle: 0, reserved: 0, entered: 0, queue: VecDeque::new() }
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn places_are_taken_when_something_enters_and_free_when_it_has_left() {
-        let mut outlet = EdgeOutlet::new(1);
+        let mut outlet = Outlet::new(1);
         assert!(outlet.has_room() && outlet.is_empty());
         outlet.enter(2, 'a');
         assert_eq!(outlet.advance(true), None);

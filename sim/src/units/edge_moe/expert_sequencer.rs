@@ -35,7 +35,7 @@ struct Phase {
 
 /// The unit.
 #[derive(Debug, Clone, Default)]
-pub struct EdgeExpertSequencer {
+pub struct ExpertSequencer {
     /// Phases that have not begun.
     phases: VecDeque<Phase>,
     /// What the phase at hand waits for: loader, linear unit.
@@ -44,7 +44,7 @@ pub struct EdgeExpertSequencer {
     started: Started,
 }
 
-impl EdgeExpertSequencer {
+impl ExpertSequencer {
     /// No loop under way.
     pub fn new() -> Self {
         Self::default()
@@ -110,7 +110,7 @@ mod tests {
     /// Runs a loop with a loader and a linear unit that take so many cycles; all that starts, and how long
     /// it takes.
     fn run(experts: &[(u32, u32)], load: u64, per_token: u64) -> (Vec<Started>, u64) {
-        let mut unit = EdgeExpertSequencer::new();
+        let mut unit = ExpertSequencer::new();
         let (mut loads, mut computes) = (None, None);
         let mut log = Vec::new();
         for cycle in 0u64.. {

@@ -28,7 +28,7 @@ pub struct Entry {
 
 /// The unit.
 #[derive(Debug, Clone)]
-pub struct EdgeExpertQueues {
+pub struct ExpertQueues {
     tokens: u32,
     queues: Vec<Vec<Entry>>,
     next_token: u32,
@@ -40,7 +40,7 @@ pub struct EdgeExpertQueues {
     complete: bool,
 }
 
-impl EdgeExpertQueues {
+impl ExpertQueues {
     /// No layer yet.
     pub fn new(sizes: &Sizes) -> Self {
         Self {
@@ -118,7 +118,7 @@ mod tests {
     fn tokens_wait_in_the_queues_of_their_experts_in_order() {
         let mut sizes = Sizes::deployed(&EdgeMoe::preset("edge-moe").unwrap());
         (sizes.experts, sizes.tokens) = (5, 9);
-        let mut unit = EdgeExpertQueues::new(&sizes);
+        let mut unit = ExpertQueues::new(&sizes);
         assert!(!unit.is_ready(false));
         unit.tick(true, None);
         let choose = |expert, score| Choice { expert, score };

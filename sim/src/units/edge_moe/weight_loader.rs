@@ -46,7 +46,7 @@ pub struct Shown {
 
 /// The unit.
 #[derive(Debug, Clone)]
-pub struct EdgeWeightLoader {
+pub struct WeightLoader {
     /// Rows of a block.
     rows: usize,
     layer: Option<Layer>,
@@ -60,7 +60,7 @@ pub struct EdgeWeightLoader {
     next: VecDeque<Shown>,
 }
 
-impl EdgeWeightLoader {
+impl WeightLoader {
     /// Nothing to load.
     pub fn new(sizes: &Sizes) -> Self {
         Self {
@@ -139,7 +139,7 @@ mod tests {
     fn blocks_hold_the_weights_of_their_outputs_and_inputs() {
         let mut sizes = Sizes::deployed(&EdgeMoe::preset("edge-moe").unwrap());
         (sizes.block_inputs, sizes.block_outputs, sizes.word_weights) = (2, 2, 2);
-        let mut unit = EdgeWeightLoader::new(&sizes);
+        let mut unit = WeightLoader::new(&sizes);
         let layer = Layer { in_blocks: 3, out_blocks: 2, bias_of_attention: true };
         let mut words: VecDeque<Vec<i16>> = VecDeque::new();
         for output in 0..4 {

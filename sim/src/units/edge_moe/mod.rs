@@ -1,0 +1,8 @@
+//! Units of Edge-MoE with their cycles, as the hardware has them: when what is known from the arithmetic of
+//! `units::edge_*` shows.
+
+pub mod expert_queues;
+pub mod expert_sequencer;
+pub mod linear;
+pub mod outlet;
+pub mod weight_loader;
