@@ -6,11 +6,8 @@
 pub mod formats;
 mod operators;
 mod port;
-<<<<<<< HEAD
 mod sizes;
-=======
 pub mod tables;
->>>>>>> edge-values
 mod techniques;
 #[cfg(test)]
 mod tests;

@@ -2,8 +2,11 @@
 
 mod expert_queues;
 mod expert_sequencer;
+mod functions;
 mod linear;
 mod operands;
+mod qk_product;
+mod running_softmax;
 mod weight_loader;
 
 use attelier_hw::edge_moe::Sizes;
@@ -12,10 +15,14 @@ use super::Unit;
 
 /// The units of a machine of these sizes.
 pub fn units(sizes: &Sizes) -> Vec<Box<dyn Unit>> {
-    vec![
+    let mut units = functions::units(sizes);
+    units.extend([
         expert_queues::unit(sizes),
         expert_sequencer::unit(sizes),
         weight_loader::unit(sizes),
         linear::unit(sizes),
-    ]
+        qk_product::unit(sizes),
+        running_softmax::unit(sizes),
+    ]);
+    units
 }

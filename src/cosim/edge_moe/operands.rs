@@ -4,6 +4,9 @@ use attelier_rtl::bits::Bits;
 
 use crate::cosim::Random;
 
+/// Width of a feature \[bits\].
+pub const FEATURE_BITS: u32 = 32;
+
 /// Numbers of `width` bits side by side, the first one lowest.
 pub fn packed(numbers: impl IntoIterator<Item = i64>, width: u32) -> Bits {
     let numbers: Vec<i64> = numbers.into_iter().collect();

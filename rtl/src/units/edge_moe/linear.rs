@@ -5,6 +5,7 @@ use std::sync::Arc;
 use attelier_hw::edge_moe::Sizes;
 
 use super::{
+    gelu::{GELU_CYCLES, gelu_lane},
     outlet::Outlet,
     weight_loader::{BIAS_BITS, WEIGHT_BITS, row_blocks},
 };
@@ -48,7 +49,7 @@ pub fn linear(sizes: &Sizes) -> Result<Arc<Module>, Error> {
     let tokens = within(name, "tokens", sizes.tokens, 2..4097, "2 to 4096 tokens")?;
     let blocks =
         within(name, "buffer_blocks", sizes.buffer_blocks, 2..1 << 20, "2 to 2^20 blocks")?;
-    let output = linear_output(sizes)?;
+    let (output, lane) = (linear_output(sizes)?, gelu_lane()?);
     let (in_bits, out_bits) =
         (index_width(u64::from(row_blocks) + 1), index_width(u64::from(bias_words) + 1));
     let (column_bits, bias_bits) = (index_width(row_blocks.into()), index_width(bias_words.into()));
@@ -60,15 +61,15 @@ pub fn linear(sizes: &Sizes) -> Result<Arc<Module>, Error> {
     m.doc("Unified linear unit: INPUTS x OUTPUTS products in a cycle. For each of `tokens` rows, for each of");
     m.doc("`out_blocks` blocks of outputs, `in_blocks` blocks of inputs are multiplied with the blocks of");
     m.doc("weights that follow each other in buffer `second`. A row enters with its first block of outputs and");
-    m.doc("is kept for the others. Products are cut to features; sums wrap.");
+    m.doc("is kept for the others. Products are cut to features; sums wrap. GELU follows where `with_gelu`.");
     m.doc("The other buffer may be written at the same time. `done` when all results have left.");
     m.parameter("INPUTS", inputs);
     m.parameter("OUTPUTS", outputs);
     m.parameter("BUFFER_BLOCKS", blocks);
     m.latency(format!(
         "{} cycles from the last block of inputs to `m_axis_tvalid`: operands, products, {} levels, \
-         accumulators, queue",
-        latency + 1,
+         accumulators, GELU, queue",
+        latency + GELU_CYCLES + 1,
         inputs.ilog2()
     ));
     let start = m.input("start", 1);
@@ -76,6 +77,7 @@ pub fn linear(sizes: &Sizes) -> Result<Arc<Module>, Error> {
     let in_blocks = m.input("in_blocks", in_bits);
     let out_blocks = m.input("out_blocks", out_bits);
     let second = m.input("second", 1).comment("Buffer that holds the weights.");
+    let with_gelu = m.input("with_gelu", 1);
     let valid = m.input("s_axis_tvalid", 1);
     let data = m.input("s_axis_tdata", inputs * FEATURE_BITS);
     let block_write = m.input("block_write", 1);
@@ -98,6 +100,7 @@ pub fn linear(sizes: &Sizes) -> Result<Arc<Module>, Error> {
     let held_in = hold("held_in_blocks", &in_blocks);
     let held_out = hold("held_out_blocks", &out_blocks);
     let held_second = hold("held_second", &second);
+    let held_gelu = hold("held_gelu", &with_gelu);
 
     m.section("next block: column of inputs, block of outputs, row");
     let column = m.register("column", column_bits);
@@ -136,7 +139,8 @@ pub fn linear(sizes: &Sizes) -> Result<Arc<Module>, Error> {
     let last = delay(&m, "last", &last_column, latency);
     let bias_block = delay(&m, "bias_block", &block.bits(0..bias_bits), sums);
     m.discard(&block);
-    let pushes = m.wire("pushes", &(&valids[latency as usize] & last));
+    let complete = m.wire("is_complete", &(&valids[latency as usize] & last));
+    let pushes = history(&m, "complete", &complete, GELU_CYCLES);
 
     m.section("one output after the other");
     let results: Vec<Signal> = (0..outputs as usize)
@@ -158,14 +162,16 @@ pub fn linear(sizes: &Sizes) -> Result<Arc<Module>, Error> {
                 .input("bias_second", &bias_second)
                 .input("bias_address", &bias_address)
                 .input("bias", &biases[at]);
-            instance.output("sum")
+            let lane = m.instance(format!("gelu_{at}"), &lane);
+            lane.input("with_gelu", &held_gelu).input("x", instance.output("sum"));
+            lane.output("y")
         })
         .collect();
     let results: Vec<(String, Signal)> =
         (0..).zip(results).map(|(at, result): (u32, _)| (format!("tdata_{at}"), result)).collect();
     let results: Vec<(&str, Signal)> =
         results.iter().map(|(name, result)| (name.as_str(), result.clone())).collect();
-    outlet.offer(&m, &pushes, &results);
+    outlet.offer(&m, &pushes[GELU_CYCLES as usize], &results);
 
     m.output("s_axis_tready", &ready);
     m.output("busy", &busy);

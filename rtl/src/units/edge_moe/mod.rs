@@ -6,13 +6,22 @@
 
 mod expert_queues;
 mod expert_sequencer;
+mod functions;
+mod gelu;
 mod linear;
 mod outlet;
+mod qk_product;
+mod running_softmax;
+mod token_steps;
 mod weight_loader;
 
 pub use self::{
     expert_queues::expert_queues,
     expert_sequencer::expert_sequencer,
+    functions::{divider, exponential, square_root},
+    gelu::gelu,
     linear::{FEATURE_BITS, FEATURE_FRACTION, linear, linear_latency},
+    qk_product::qk_product,
+    running_softmax::running_softmax,
     weight_loader::{ATTENTION_SHIFT, BIAS_BITS, WEIGHT_BITS, weight_loader},
 };

@@ -70,7 +70,8 @@ impl Linear {
     pub fn new(sizes: &Sizes) -> Self {
         // Operands, products, a level for each power of two, accumulator, GELU, queue.
         let latency = u64::from(sizes.block_inputs.ilog2()) + 4 + GELU;
-        let arithmetic = EdgeLinear { fixed: Fixed::default(), inputs: sizes.block_inputs as usize };
+        let arithmetic =
+            EdgeLinear { fixed: Fixed::default(), inputs: sizes.block_inputs as usize };
         let buffer = Buffer {
             blocks: vec![Vec::new(); sizes.buffer_blocks as usize],
             biases: vec![Vec::new(); (sizes.hidden / sizes.block_outputs) as usize],
@@ -78,6 +79,7 @@ impl Linear {
         let buffers = [buffer.clone(), buffer];
         Self {
             latency,
+            arithmetic,
             buffers,
             work: None,
             busy: false,
@@ -222,7 +224,11 @@ mod tests {
         let rows = vec![vec![1, 1], vec![-1, 1]];
         unit.write(false, Written::Block { address: 0, rows });
         unit.write(false, Written::Bias { address: 0, bias: vec![0, 0] });
-        unit.tick(Some(Job { tokens: 1, in_blocks: 1, out_blocks: 1, second: false, with_gelu: false }), None, true);
+        unit.tick(
+            Some(Job { tokens: 1, in_blocks: 1, out_blocks: 1, second: false, with_gelu: false }),
+            None,
+            true,
+        );
         // 1 and -1 of the last place, times 2^-14 and -2^-14.
         unit.tick(None, Some(vec![1, -1]), true);
         for _ in 0..7 {

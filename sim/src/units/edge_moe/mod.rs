@@ -5,4 +5,7 @@ pub mod expert_queues;
 pub mod expert_sequencer;
 pub mod linear;
 pub mod outlet;
+pub mod qk_product;
+pub mod running_softmax;
+pub mod token_steps;
 pub mod weight_loader;
