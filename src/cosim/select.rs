@@ -71,6 +71,12 @@ fn of_pim_gpt(config: &Config) -> Result<Selection> {
 
 fn of_edge_moe(config: &Config) -> Result<Selection> {
     let machine = EdgeMoe::check(config)?;
+    if machine.arithmetic.saturate {
+        bail!(
+            "the hardware of `edge-moe` drops upper bits, as the released number formats do: expected \
+             `arithmetic.saturate=false`"
+        );
+    }
     Ok(Selection {
         design: config.design().name,
         config_hash: Record::config_hash(&machine),

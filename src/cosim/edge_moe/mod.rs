@@ -3,8 +3,12 @@
 mod expert_queues;
 mod expert_sequencer;
 mod functions;
+mod gate;
+mod layer_norm;
 mod linear;
 mod operands;
+mod patch_embedding;
+mod pv_product;
 mod qk_product;
 mod running_softmax;
 mod weight_loader;
@@ -23,6 +27,10 @@ pub fn units(sizes: &Sizes) -> Vec<Box<dyn Unit>> {
         linear::unit(sizes),
         qk_product::unit(sizes),
         running_softmax::unit(sizes),
+        pv_product::unit(sizes),
+        layer_norm::unit(sizes),
+        gate::unit(sizes),
+        patch_embedding::unit(sizes),
     ]);
     units
 }

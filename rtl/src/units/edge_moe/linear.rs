@@ -93,7 +93,7 @@ pub fn linear(sizes: &Sizes) -> Result<Arc<Module>, Error> {
     let outlet = Outlet::new(&m, "m_axis", PLACES, &finishes);
 
     m.section("the layer at hand");
-    let busy = m.register("busy", 1);
+    let busy = m.register("is_busy", 1);
     let issues = m.register("issues", 1).comment("Blocks are still to be multiplied.");
     let starts = m.wire("starts", &(&start & !&busy));
     let hold = |name: &str, value: &Signal| m.pipe_when(name, &starts, value);
@@ -121,7 +121,7 @@ pub fn linear(sizes: &Sizes) -> Result<Arc<Module>, Error> {
     m.update_when(&address, &step, (!&row_ends).gate(&(&address + 1)));
     m.update_when(&row, &(&starts | &row_ends), starts.mux(&count, &row - 1));
     m.update(&issues, &starts | (&issues & !&layer_ends));
-    let drained = m.wire("drained", &m.all_of(&[busy.clone(), !&issues, outlet.is_empty.clone()]));
+    let drained = m.wire("drained", &m.all_of(&[busy.clone(), !&issues, outlet.is_empty(&m)]));
     m.update(&busy, &starts | (&busy & !&drained));
 
     m.section("inputs: those that enter, or those that were kept");

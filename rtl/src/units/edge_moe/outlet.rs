@@ -10,8 +10,7 @@ use crate::{
 pub(super) struct Outlet {
     /// One bit: a place is free.
     pub has_room: Signal,
-    /// One bit: nothing is in the pipeline or in the queue.
-    pub is_empty: Signal,
+    reserved: Signal,
     prefix: String,
     pop: Signal,
     depth: u32,
@@ -24,8 +23,12 @@ impl Outlet {
         let pop = m.forward(format!("{prefix}_pop"), 1);
         let reserved = reservations(m, &format!("{prefix}_reserved"), depth, enters, &pop);
         let has_room = m.wire(format!("{prefix}_has_room"), &reserved.lt(u64::from(depth)));
-        let is_empty = m.wire(format!("{prefix}_is_empty"), &!reserved.any());
-        Self { has_room, is_empty, prefix: prefix.to_owned(), pop, depth }
+        Self { has_room, reserved, prefix: prefix.to_owned(), pop, depth }
+    }
+
+    /// One bit: nothing is in the pipeline or in the queue.
+    pub fn is_empty(&self, m: &ModuleBuilder) -> Signal {
+        m.wire(format!("{}_is_empty", self.prefix), &!self.reserved.any())
     }
 
     /// The ports `PREFIX_tvalid` and `PREFIX_NAME` of what leaves the pipeline with `push`; it is offered one

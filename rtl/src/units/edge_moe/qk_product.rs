@@ -54,7 +54,7 @@ pub fn qk_product(sizes: &Sizes) -> Result<Arc<Module>, Error> {
     let key = m.input("s_key_tdata", sizes.lanes * FEATURE.bits);
     let output_ready = m.input("m_axis_tready", 1);
 
-    let busy = m.register("busy", 1);
+    let busy = m.register("is_busy", 1);
     let issues = m.register("issues", 1).comment("Words are still to come.");
     let starts = m.wire("starts", &(&start & !&busy));
     let word = m.register("word", word_bits);

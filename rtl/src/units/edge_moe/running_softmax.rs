@@ -38,14 +38,17 @@ pub(super) fn running_sum(rows: u32) -> Result<Arc<Module>, Error> {
     let first = m.input("first", 1);
     let score = m.input("score", FEATURE.bits);
     let valids = history(&m, "valid", &valid, SUM_CYCLES - 1);
-    let rows_then: Vec<Signal> = (1..SUM_CYCLES).fold(vec![row.clone()], |mut stages, at| {
-        let stage = m.pipe(format!("row_{at}"), &stages[at as usize - 1]);
-        stages.push(stage);
-        stages
-    });
-    let is_row = |stage: usize, at: u32| match rows {
-        1 => m.constant(1, 1),
-        _ => rows_then[stage].eq(u64::from(at)),
+    // A single row needs no number.
+    let rows_then = if rows == 1 { Vec::new() } else { row_stages(&m, &row) };
+    if rows == 1 {
+        m.discard(&row);
+    }
+    let is_row = |stage: usize, at: u32| {
+        rows_then.get(stage).map_or_else(|| m.constant(1, 1), |row| row.eq(u64::from(at)))
+    };
+    let of_row = |stage: usize, states: &[Signal]| match rows_then.get(stage) {
+        Some(row) => m.select(row, states),
+        None => states[0].clone(),
     };
 
     m.section("largest score of each row");
@@ -54,7 +57,7 @@ pub(super) fn running_sum(rows: u32) -> Result<Arc<Module>, Error> {
         .map(|at| m.register_without_reset(format!("maximum_{at}"), FEATURE.bits))
         .collect();
     let least = m.literal(Bits::from_signed(i64::from(i32::MIN), FEATURE.bits), false);
-    let before = m.wire("maximum_before", &first.mux(&least, &m.select(&row, &maxima)));
+    let before = m.wire("maximum_before", &first.mux(&least, &of_row(0, &maxima)));
     let larger = m.wire("larger", &before.as_signed().lt(&signed));
     let maximum = m.wire("maximum_now", &larger.mux(&score, &before));
     for (at, register) in (0..).zip(&maxima) {
@@ -67,14 +70,14 @@ pub(super) fn running_sum(rows: u32) -> Result<Arc<Module>, Error> {
     let distance = m.pipe("distance", &(&higher - &lower));
     let instance = m.instance("exponential", &exponential);
     instance.input("distance", &distance);
-    let exponential = m.wire("exponential", &instance.output("y"));
+    let exponential = m.wire("exponential_now", &instance.output("y"));
 
     m.section("sum of each row");
     let stage = EXPONENTIAL_CYCLES + 2;
     let sums: Vec<Signal> =
         (0..rows).map(|at| m.register_without_reset(format!("sum_{at}"), FEATURE.bits)).collect();
     let first = delay(&m, "first", &first, stage);
-    let sum = (!first).gate(&m.select(&rows_then[stage as usize], &sums));
+    let sum = (!first).gate(&of_row(stage as usize, &sums));
     let sum = m.wire("sum_before", &sum);
     let wide = exponential.extend(exponential.width() + 1).as_signed();
     let exact = m.wire("scaled_exact", &sum.as_signed().mul(&wide));
@@ -94,6 +97,16 @@ pub(super) fn running_sum(rows: u32) -> Result<Arc<Module>, Error> {
     m.output("sum", &m.pipe("sum_register", &next));
     m.output("maximum", &delay(&m, "maximum_after", &higher, SUM_CYCLES - 1));
     m.finish()
+}
+
+/// The number of a row in each stage.
+fn row_stages(m: &ModuleBuilder, row: &Signal) -> Vec<Signal> {
+    let mut stages = vec![row.clone()];
+    for at in 1..SUM_CYCLES {
+        let stage = m.pipe(format!("row_{at}"), &stages[at as usize - 1]);
+        stages.push(stage);
+    }
+    stages
 }
 
 /// The module `running_softmax`.

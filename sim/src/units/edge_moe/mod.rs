@@ -3,8 +3,12 @@
 
 pub mod expert_queues;
 pub mod expert_sequencer;
+pub mod gate;
+pub mod layer_norm;
 pub mod linear;
 pub mod outlet;
+pub mod patch_embedding;
+pub mod pv_product;
 pub mod qk_product;
 pub mod running_softmax;
 pub mod token_steps;
