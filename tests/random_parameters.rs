@@ -6,8 +6,12 @@ mod common;
 
 use std::{fs, process::Command, sync::Arc};
 
-use attelier::cosim::spatten::units;
-use attelier_hw::{config, spatten::Spatten};
+use attelier::cosim::{edge_moe, spatten::units};
+use attelier_hw::{
+    config,
+    edge_moe::{EdgeMoe, Sizes},
+    spatten::Spatten,
+};
 use attelier_rtl::{Design, ModuleBuilder, ir::Module};
 use common::has;
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
@@ -149,4 +153,57 @@ fn fifty_random_machines_lint_without_a_warning() {
     eprintln!(
         "{linted} machines ({units_linted} outermost units) without a warning, {refused} drawn ones refused"
     );
+}
+
+/// Sizes of Edge-MoE's hardware, some of which contradict each other.
+fn draw_sizes(random: &mut Pcg64Mcg) -> Sizes {
+    let lanes = *[2u32, 4, 8].choose(random).unwrap();
+    let heads = random.random_range(1..=3);
+    let tokens = random.random_range(3..40);
+    let experts = random.random_range(2..10);
+    let block = *[2u32, 4, 8].choose(random).unwrap();
+    let patch = *[2u32, 4, 8, 16].choose(random).unwrap();
+    Sizes {
+        tokens,
+        width: lanes * heads * random.random_range(1..4),
+        heads,
+        hidden: block * random.random_range(2..8),
+        experts,
+        chosen: random.random_range(1..=3.min(experts)),
+        lanes,
+        queries: random.random_range(2..6.min(tokens)),
+        block_inputs: block,
+        block_outputs: block,
+        buffer_blocks: random.random_range(2..80),
+        word_weights: block,
+        patch,
+        patch_columns: (4 * lanes / patch).max(1) * random.random_range(2..6),
+        colours: random.random_range(1..4),
+    }
+}
+
+#[test]
+fn random_sizes_of_edge_moe_lint_without_a_warning() {
+    if !has("verilator") {
+        return;
+    }
+    let mut random = Pcg64Mcg::seed_from_u64(51);
+    let deployed = Sizes::deployed(&EdgeMoe::preset("edge-moe").unwrap());
+    let (mut linted, mut refused) = (0, 0);
+    for machine in 0..MACHINES / 2 {
+        let sizes = if machine == 0 { deployed.clone() } else { draw_sizes(&mut random) };
+        let units = edge_moe::units(&sizes);
+        let designs =
+            units.iter().filter_map(|unit| Some((unit.top().to_owned(), unit.design().ok()?)));
+        let designs: Vec<_> = designs.collect();
+        refused += units.len() - designs.len();
+        let tops = outermost(designs);
+        linted += tops.len();
+        for group in groups(tops) {
+            let text = lint(&Design::new([&holder(&group)]).unwrap());
+            assert!(text.is_empty(), "{sizes:?}: {text}");
+        }
+    }
+    assert!(linted > 8 * MACHINES / 2, "{linted} outermost units linted, {refused} refused");
+    eprintln!("{linted} outermost units without a warning, {refused} refused");
 }

@@ -11,6 +11,7 @@
 //! either case.
 
 mod compare;
+pub mod edge_moe;
 pub mod pim_gpt;
 mod random;
 mod select;

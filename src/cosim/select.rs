@@ -2,12 +2,17 @@
 
 use anyhow::{Result, bail};
 use attelier_hw::{
-    config::Config, designs::DESIGNS, pim_gpt::PimGpt, record::Record, spatten::Spatten,
+    config::Config,
+    designs::DESIGNS,
+    edge_moe::{EdgeMoe, Sizes},
+    pim_gpt::PimGpt,
+    record::Record,
+    spatten::Spatten,
 };
 
 use attelier_sim::units::pim_sequencer::PimSequencer;
 
-use super::{Unit, pim_gpt, spatten};
+use super::{Unit, edge_moe, pim_gpt, spatten};
 use crate::{cli::Overrides, machines};
 
 /// In a second.
@@ -36,6 +41,7 @@ struct Family {
 const FAMILIES: &[Family] = &[
     Family { designs: &["spatten", "spatten-eighth", "spatten-small"], build: of_spatten },
     Family { designs: &["pim-gpt", "pim-gpt-aim"], build: of_pim_gpt },
+    Family { designs: &["edge-moe"], build: of_edge_moe },
 ];
 
 fn of_spatten(config: &Config) -> Result<Selection> {
@@ -59,6 +65,23 @@ fn of_pim_gpt(config: &Config) -> Result<Selection> {
         // All units run on the command clock.
         clock_hz: PICOSECONDS / u64::from(params.timing.tck_ps.max(1)),
         units: pim_gpt::units(&params),
+        records: None,
+    })
+}
+
+fn of_edge_moe(config: &Config) -> Result<Selection> {
+    let machine = EdgeMoe::check(config)?;
+    if machine.arithmetic.saturate {
+        bail!(
+            "the hardware of `edge-moe` drops upper bits, as the released number formats do: expected \
+             `arithmetic.saturate=false`"
+        );
+    }
+    Ok(Selection {
+        design: config.design().name,
+        config_hash: Record::config_hash(&machine),
+        clock_hz: machine.clock_hz,
+        units: edge_moe::units(&Sizes::deployed(&machine)),
         records: None,
     })
 }

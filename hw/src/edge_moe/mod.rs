@@ -3,8 +3,11 @@
 //! A vision transformer with mixture-of-experts layers on one FPGA. Every field is a count unless its
 //! name or comment gives another unit. The model itself belongs to the workload.
 
+pub mod formats;
 mod operators;
 mod port;
+mod sizes;
+pub mod tables;
 mod techniques;
 #[cfg(test)]
 mod tests;
@@ -12,8 +15,10 @@ mod units;
 
 use serde::{Deserialize, Serialize};
 
+pub use formats::Arithmetic;
 pub use operators::Operators;
 pub use port::{Dram, Port};
+pub use sizes::Sizes;
 pub use techniques::{Overlap, Techniques};
 pub use units::{Attention, Linear, Softmax};
 
@@ -45,6 +50,8 @@ pub struct EdgeMoe {
     pub softmax: Softmax,
     /// The linear unit.
     pub linear: Linear,
+    /// Arithmetic on features.
+    pub arithmetic: Arithmetic,
     /// Latencies of operators.
     pub operators: Operators,
     /// What may happen at the same time.
@@ -64,6 +71,7 @@ struct Raw {
     attention: Attention,
     softmax: Softmax,
     linear: Linear,
+    arithmetic: Arithmetic,
     operators: Operators,
     overlap: Overlap,
     techniques: Techniques,
@@ -81,6 +89,7 @@ pub static SCHEMA: Schema = Schema {
         section("attention", units::ATTENTION_FIELDS, &[]),
         section("softmax", units::SOFTMAX_FIELDS, &[]),
         section("linear", units::LINEAR_FIELDS, &[]),
+        section("arithmetic", formats::FIELDS, &[]),
         section("operators", operators::FIELDS, &[]),
         section("overlap", techniques::OVERLAP_FIELDS, &[]),
         section("techniques", techniques::FIELDS, &[]),
@@ -128,6 +137,7 @@ impl EdgeMoe {
             attention: raw.attention,
             softmax: raw.softmax,
             linear: raw.linear,
+            arithmetic: raw.arithmetic,
             operators: raw.operators,
             overlap: raw.overlap,
             techniques: raw.techniques,

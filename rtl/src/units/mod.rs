@@ -1,4 +1,5 @@
 //! Hardware units, by design and named as in `attelier_hw` and in the simulator.
 
+pub mod edge_moe;
 pub mod pim_gpt;
 pub mod spatten;

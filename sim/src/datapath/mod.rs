@@ -6,11 +6,14 @@
 //! * SpAtten works on integers in the formats of [`attelier_hw::spatten::formats`];
 //!   `docs/designs/spatten-arithmetic.md` derives the widths.
 //! * PIM-GPT works on BF16 and FP32: [`bf16`], [`bf16_mac`], [`bf16_functions`].
+//! * Edge-MoE works on 32-bit fixed-point numbers: [`fixed`], [`fixed_functions`].
 
 pub mod bf16;
 pub mod bf16_functions;
 pub mod bf16_mac;
 pub mod bitwidth_converter;
+pub mod fixed;
+pub mod fixed_functions;
 pub mod importance;
 pub mod pv_array;
 pub mod qk_array;

@@ -4,6 +4,16 @@ use crate::kernel::snapshot::Snapshot;
 
 pub mod bitwidth_converter;
 pub mod dram_memory;
+pub mod edge_gate;
+pub mod edge_gelu;
+pub mod edge_layer_norm;
+pub mod edge_linear;
+pub mod edge_moe;
+pub mod edge_patch_embedding;
+pub mod edge_pv_product;
+pub mod edge_qk_product;
+pub mod edge_queues;
+pub mod edge_softmax;
 pub mod importance;
 pub mod lfsr;
 pub mod line_sram;

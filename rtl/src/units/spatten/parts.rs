@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::{Error, ModuleBuilder, Signal, bits::index_width};
 
 /// Refuses a parameter outside `range`; returns it otherwise.
-pub(super) fn within(
+pub(in crate::units) fn within(
     module: &str,
     parameter: &'static str,
     value: u32,
@@ -19,7 +19,7 @@ pub(super) fn within(
 }
 
 /// Refuses a parameter that is no power of two; returns it otherwise.
-pub(super) fn power_of_two(
+pub(in crate::units) fn power_of_two(
     module: &str,
     parameter: &'static str,
     value: u32,
@@ -31,13 +31,23 @@ pub(super) fn power_of_two(
 }
 
 /// `value` as it was `cycles` cycles ago, through registers `name_1`, `name_2`, ...
-pub(super) fn delay(m: &ModuleBuilder, name: &str, value: &Signal, cycles: u32) -> Signal {
+pub(in crate::units) fn delay(
+    m: &ModuleBuilder,
+    name: &str,
+    value: &Signal,
+    cycles: u32,
+) -> Signal {
     (1..=cycles).fold(value.clone(), |value, at| m.pipe(format!("{name}_{at}"), &value))
 }
 
 /// A one-bit `value` now and in each of the last `cycles` cycles; registers `name_1`, `name_2`, ...
 /// are zero after a reset.
-pub(super) fn history(m: &ModuleBuilder, name: &str, value: &Signal, cycles: u32) -> Vec<Signal> {
+pub(in crate::units) fn history(
+    m: &ModuleBuilder,
+    name: &str,
+    value: &Signal,
+    cycles: u32,
+) -> Vec<Signal> {
     let mut stages = vec![value.clone()];
     for at in 1..=cycles {
         let stage = m.pipe_reset(format!("{name}_{at}"), &stages[at as usize - 1]);
@@ -48,7 +58,7 @@ pub(super) fn history(m: &ModuleBuilder, name: &str, value: &Signal, cycles: u32
 
 /// Joins neighbours until one is left: a register per level, `name_level1_0` and so on. A power of
 /// two of `terms`.
-pub(super) fn tree(
+pub(in crate::units) fn tree(
     m: &ModuleBuilder,
     name: &str,
     terms: Vec<Signal>,
@@ -69,12 +79,12 @@ pub(super) fn tree(
 }
 
 /// Adds by pairs, without overflow.
-pub(super) fn adder_tree(m: &ModuleBuilder, name: &str, terms: Vec<Signal>) -> Signal {
+pub(in crate::units) fn adder_tree(m: &ModuleBuilder, name: &str, terms: Vec<Signal>) -> Signal {
     tree(m, name, terms, Signal::add_full)
 }
 
 /// A count of reserved places: up with `enter`, down with `leave`, both may happen at once.
-pub(super) fn reservations(
+pub(in crate::units) fn reservations(
     m: &ModuleBuilder,
     name: &str,
     depth: u32,

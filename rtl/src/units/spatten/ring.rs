@@ -4,7 +4,7 @@ use crate::{MemoryBuilder, ModuleBuilder, Signal, bits::index_width, ir::MemoryS
 
 /// Pointers into memories of a power of two of words. One more bit than an address needs tells a
 /// full queue from an empty one.
-pub(super) struct Ring {
+pub(in crate::units) struct Ring {
     name: String,
     address_bits: u32,
     /// Where the next item goes.

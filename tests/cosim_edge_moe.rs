@@ -1,0 +1,335 @@
+//! Edge-MoE's units in RTL, run natively: against the simulator, and against the trip counts of the released
+//! loops.
+#![allow(clippy::unwrap_used, reason = "a test may stop here")]
+
+mod common;
+
+use std::{fs, path::Path};
+
+use attelier::cosim::{Options, Plan, Unit, Witness, compare, edge_moe::units};
+use attelier_hw::edge_moe::{EdgeMoe, Sizes};
+use attelier_rtl::Simulator;
+use attelier_rtl::bits::Bits;
+use attelier_rtl::estimate::{Delays, estimate};
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+
+fn deployed() -> Sizes {
+    Sizes::deployed(&EdgeMoe::preset("edge-moe").unwrap())
+}
+
+/// Nothing is a power of two but what must be, and counts do not divide each other.
+fn small() -> Sizes {
+    Sizes {
+        tokens: 11,
+        width: 24,
+        heads: 3,
+        hidden: 20,
+        experts: 5,
+        chosen: 3,
+        lanes: 4,
+        queries: 3,
+        block_inputs: 4,
+        block_outputs: 4,
+        buffer_blocks: 25,
+        word_weights: 4,
+        patch: 8,
+        patch_columns: 6,
+        colours: 3,
+    }
+}
+
+fn agree(sizes: &Sizes, beats: u64) {
+    let options =
+        Options { with: vec![Witness::Native], plan: Plan { beats, seed: 7 }, icarus_beats: 1 };
+    let units = units(sizes);
+    assert_eq!(units.len(), 13);
+    let mut faults = Vec::new();
+    for unit in &units {
+        match compare(&**unit, &options) {
+            Ok(row) if row.passed() && row.vectors >= beats => {}
+            Ok(row) => {
+                faults.push(format!("{}: {} beats, {:?}", row.unit, row.vectors, row.faults));
+            }
+            Err(error) => faults.push(format!("{}: {error:#}", unit.name())),
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[test]
+fn all_units_equal_the_simulator() {
+    agree(&deployed(), 8_000);
+}
+
+#[test]
+fn other_sizes_equal_the_simulator() {
+    agree(&small(), 20_000);
+}
+
+/// A unit, reset, with every input that says that something is there set.
+fn running(sizes: &Sizes, name: &str) -> Simulator {
+    let all = units(sizes);
+    let unit: &dyn Unit = &**all.iter().find(|unit| unit.name() == name).unwrap();
+    let design = unit.design().unwrap();
+    let mut simulator = Simulator::new(&design, unit.top()).unwrap();
+    simulator.reset();
+    let module = design.module(unit.top()).unwrap();
+    let willing =
+        |port: &str| port.starts_with("s_") && port.ends_with("_tvalid") || port == "m_axis_tready";
+    for (port, _) in module.inputs().filter(|(port, _)| willing(port)) {
+        simulator.set(port, 1).unwrap();
+    }
+    simulator
+}
+
+/// Cycles from a start to `done`.
+fn cycles_of(simulator: &mut Simulator, job: &[(&str, u64)]) -> u64 {
+    for (port, value) in job {
+        simulator.set(port, *value).unwrap();
+    }
+    simulator.set("start", 1).unwrap();
+    simulator.step();
+    simulator.set("start", 0).unwrap();
+    let mut cycles = 0;
+    while simulator.get("done").unwrap() == 0 {
+        simulator.step();
+        cycles += 1;
+    }
+    simulator.step();
+    cycles
+}
+
+/// Trip counts of the released loops for 129 tokens, and what a pipeline takes to drain.
+#[test]
+fn linear_layers_take_their_trip_counts() {
+    let mut linear = running(&deployed(), "linear");
+    let mut layer = |tokens: u64, inputs: u64, outputs: u64| {
+        let job = [("tokens", tokens), ("in_blocks", inputs / 16), ("out_blocks", outputs / 16)];
+        cycles_of(&mut linear, &job)
+    };
+    // Operands, products, four levels, accumulator, three of GELU, the queue and the place in it.
+    let drain = 12;
+    assert_eq!(layer(129, 192, 192), 18_576 + drain);
+    assert_eq!(layer(129, 192, 768), 74_304 + drain);
+    assert_eq!(layer(129, 768, 192), 74_304 + drain);
+    // Each token of an expert takes 288 cycles for each of its matrices.
+    for (inputs, outputs) in [(192, 384), (384, 192)] {
+        assert_eq!(layer(17, inputs, outputs), 17 * 288 + drain);
+    }
+}
+
+#[test]
+fn products_of_attention_take_their_trip_counts() {
+    for name in ["qk_product", "pv_product"] {
+        let mut product = running(&deployed(), name);
+        let cycles = cycles_of(&mut product, &[]);
+        assert!((102_168..102_168 + 30).contains(&cycles), "{name}: {cycles}");
+    }
+}
+
+#[test]
+fn matrices_are_loaded_a_word_per_cycle() {
+    let mut loader = running(&deployed(), "weight_loader");
+    for (inputs, outputs, words) in [(192, 192, 2304), (192, 768, 9216), (192, 384, 4608)] {
+        let job = [("in_blocks", inputs / 16), ("out_blocks", outputs / 16)];
+        // The words of the bias, and one cycle until all is written.
+        assert_eq!(cycles_of(&mut loader, &job), words + outputs / 16);
+    }
+}
+
+/// 8 rows of 9,216 steps; a word of pixels is taken every 24 of them.
+#[test]
+fn patches_take_their_trip_count() {
+    let mut embedding = running(&deployed(), "patch_embedding");
+    let (mut taken, mut cycles) = (0, 0u64);
+    while taken < 8 * 9216 / 24 {
+        taken += embedding.get("s_pixel_tready").unwrap();
+        embedding.step();
+        cycles += 1;
+    }
+    assert_eq!(cycles + 23, 73_728);
+}
+
+/// L + sum over experts of the longer of computing and loading, twice: what the expert loop takes by the rule
+/// of the double buffer, and a cycle to begin each phase.
+fn rule(queues: &[u64], load: u64, token: u64) -> u64 {
+    let active: Vec<u64> = queues.iter().copied().filter(|tokens| *tokens > 0).collect();
+    let Some((last, others)) = active.split_last() else { return 0 };
+    let both: u64 = others.iter().map(|tokens| 2 * load.max(token * tokens)).sum();
+    let phases = 1 + 2 * active.len() as u64;
+    load + both + load.max(token * last) + token * last + phases
+}
+
+/// The expert loop in hardware, with a loader and a linear unit that take their time.
+fn expert_loop(sequencer: &mut Simulator, queues: &[u64], load: u64, token: u64) -> u64 {
+    let active: Vec<(u64, u64)> =
+        (0..).zip(queues.iter().copied()).filter(|(_, tokens)| *tokens > 0).collect();
+    sequencer.set("metaqueue_count", active.len() as u64).unwrap();
+    sequencer.set("start", 1).unwrap();
+    let (mut loading, mut computing, mut computed) = (0u64, 0u64, Vec::new());
+    for cycle in 0.. {
+        let at = sequencer.get("metaqueue_position").unwrap() as usize;
+        let (expert, tokens) = active.get(at).copied().unwrap_or_default();
+        sequencer.set("metaqueue_expert", expert).unwrap();
+        sequencer.set("metaqueue_length", tokens).unwrap();
+        sequencer.set("load_done", u64::from(loading == 1)).unwrap();
+        sequencer.set("compute_done", u64::from(computing == 1)).unwrap();
+        (loading, computing) = (loading.saturating_sub(1), computing.saturating_sub(1));
+        if sequencer.get("load_start").unwrap() == 1 {
+            loading = load;
+        }
+        if sequencer.get("compute_start").unwrap() == 1 {
+            let tokens = sequencer.get("compute_length").unwrap();
+            computing = token * tokens;
+            computed.push((sequencer.get("compute_expert").unwrap(), tokens));
+        }
+        let done = sequencer.get("done").unwrap() == 1;
+        sequencer.step();
+        sequencer.set("start", 0).unwrap();
+        if done {
+            let twice: Vec<_> = active.iter().flat_map(|expert| [*expert, *expert]).collect();
+            assert_eq!(computed, twice, "experts in order, two layers each");
+            return cycle - 1;
+        }
+        assert!(cycle < 1_000_000, "the loop hangs");
+    }
+    unreachable!("the loop ends or hangs")
+}
+
+/// Queues of all shapes: random ones, none at all, one expert with every token.
+#[test]
+fn the_expert_loop_takes_what_its_rule_says_for_a_hundred_queues() {
+    let mut sequencer = running(&deployed(), "expert_sequencer");
+    let mut random = Pcg64Mcg::seed_from_u64(16);
+    // A sixteenth of both trip counts, 4,608 words and 288 cycles per token.
+    let (load, token) = (288, 18);
+    for shape in 0..100 {
+        let mut queues = vec![0u64; 16];
+        match shape {
+            0 => {}
+            1..9 => queues[random.random_range(0..16)] = 129,
+            _ => {
+                let popular = random.random_range(1..=16);
+                for queue in &mut queues[..popular] {
+                    *queue = if random.random_bool(0.8) { random.random_range(0..=129) } else { 0 };
+                }
+            }
+        }
+        let cycles = expert_loop(&mut sequencer, &queues, load, token);
+        assert_eq!(cycles, rule(&queues, load, token), "{queues:?}");
+    }
+}
+
+/// The queues that the real gate of layer 1 fills for both tasks, at the full trip counts and a port of two
+/// cycles per word: 226,080 and 262,656 cycles.
+#[test]
+fn real_queues_take_the_cycles_of_the_rule() {
+    let mut sequencer = running(&deployed(), "expert_sequencer");
+    for (queues, cycles) in [
+        ([0, 6, 0, 32, 0, 27, 15, 24, 22, 19, 0, 22, 11, 33, 32, 15], 226_080),
+        ([0, 17, 0, 41, 1, 22, 16, 25, 2, 19, 0, 23, 16, 1, 51, 24], 262_656),
+    ] {
+        let phases = 1 + 2 * queues.iter().filter(|tokens| **tokens > 0).count() as u64;
+        assert_eq!(expert_loop(&mut sequencer, &queues, 2 * 4608, 288), cycles + phases);
+    }
+}
+
+/// Numbers of a file, four bytes each, behind its header.
+fn floats(file: &Path) -> Vec<f32> {
+    let bytes = fs::read(file).unwrap();
+    // An npy file of this version says at byte 8 how long its header is.
+    let is_npy = bytes.starts_with(b"\x93NUMPY");
+    let data = if is_npy { 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]])) } else { 0 };
+    let numbers = bytes[data..].chunks_exact(4);
+    numbers.map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect()
+}
+
+/// A word of fixed-point numbers, cut toward minus infinity.
+fn word(numbers: &[f32], fraction: i32, width: u32) -> Bits {
+    let mut bits = Bits::zero(numbers.len() as u32 * width);
+    for (at, number) in (0..).zip(numbers) {
+        let cut = (f64::from(*number) * 2f64.powi(fraction)).floor() as i64;
+        bits.place(at * width, &Bits::from_signed(cut, width));
+    }
+    bits
+}
+
+/// The released gates of layer 1 in hardware, fed with the real tokens of the released image: experts of
+/// both tasks as floating-point numbers give them, for all tokens but one or two that nearly tie, and their
+/// scores.
+#[test]
+fn real_tokens_find_their_experts() {
+    let Some(folder) = common::shared("data/edge-moe") else { return };
+    let sizes = deployed();
+    let tokens = floats(&folder.join("golden/l1_gate_input.npy"));
+    for task in [0, 1] {
+        let weights = floats(&folder.join(format!("l1_w_gate_T_task{task}.float32.bin")));
+        let indices =
+            fs::read(folder.join(format!("golden/l1_top2_index_task{task}.npy"))).unwrap();
+        let indices: Vec<i32> = indices[indices.len() - 129 * 2 * 4..]
+            .chunks_exact(4)
+            .map(|four| i32::from_le_bytes(four.try_into().unwrap()))
+            .collect();
+        let scores = floats(&folder.join(format!("golden/l1_top2_score_task{task}.npy")));
+        let mut gate = running(&sizes, "gate");
+        gate.set("s_axis_tvalid", 0).unwrap();
+        gate.set("weight_write", 1).unwrap();
+        for (at, weights) in weights.chunks(8).enumerate() {
+            gate.set("weight_expert", at as u64 / 24).unwrap();
+            gate.set("weight_address", at as u64 % 24).unwrap();
+            gate.set_bits("weight_data", &word(weights, 14, 16)).unwrap();
+            gate.step();
+        }
+        gate.set("weight_write", 0).unwrap();
+        let mut differ = 0;
+        for (token, features) in tokens.chunks(192).enumerate() {
+            gate.set("s_axis_tvalid", 1).unwrap();
+            for features in features.chunks(8) {
+                assert_eq!(gate.get("s_axis_tready").unwrap(), 1);
+                gate.set_bits("s_axis_tdata", &word(features, 22, 32)).unwrap();
+                gate.step();
+            }
+            gate.set("s_axis_tvalid", 0).unwrap();
+            while gate.get("m_axis_tvalid").unwrap() == 0 {
+                gate.step();
+            }
+            let found = [0, 1].map(|at| gate.get(&format!("m_axis_expert_{at}")).unwrap() as i32);
+            if found == indices[2 * token..2 * token + 2] {
+                for at in [0, 1] {
+                    let score =
+                        gate.get(&format!("m_axis_score_{at}")).unwrap() as f64 / 2f64.powi(22);
+                    let exact = f64::from(scores[2 * token + at]);
+                    assert!((score - exact).abs() < 2e-3, "token {token}: {score}, {exact}");
+                }
+            } else {
+                differ += 1;
+            }
+            gate.step();
+        }
+        // Fixed-point numbers in NumPy differ in one token of each task.
+        assert!(differ <= 2, "{differ} tokens of task {task}");
+    }
+}
+
+/// What all units take together beside the ZCU102 of the paper (Zynq UltraScale+ data sheet DS891: XCZU9EG).
+#[test]
+fn all_units_fit_the_board() {
+    let sizes = deployed();
+    let parts = ["patch_embedding", "layer_norm", "qk_product", "running_softmax", "pv_product"];
+    let others = ["weight_loader", "linear", "gate", "expert_queues", "expert_sequencer"];
+    // Tables, flip-flops, DSP48E2, RAMB18.
+    let mut total = [0; 4];
+    for unit in &units(&sizes) {
+        if parts.iter().chain(&others).any(|name| *name == unit.name()) {
+            let part = estimate(&unit.design().unwrap(), unit.top(), &Delays::default()).unwrap();
+            let part = [part.lut + part.lutram, part.ff, part.dsp, part.ramb18];
+            eprintln!("{}: {part:?}", unit.name());
+            total.iter_mut().zip(part).for_each(|(total, part)| *total += part);
+        }
+    }
+    eprintln!("all: {total:?}");
+    for (needed, there) in total.into_iter().zip([274_080, 548_160, 2520, 1824]) {
+        assert!(needed < there, "{total:?}");
+    }
+}
