@@ -7,7 +7,7 @@
 //!   runs.
 //! * [`pareto`]: the front. [`choice`]: one point of it. [`hypervolume`]: how good a front is.
 //! * [`plan`] and [`part`]: a sweep cut into shards for many machines. [`slurm`]: their jobs.
-//! * [`report`]: tables, files. [`figures`]: pictures.
+//! * [`report`]: tables, files. [`figures`]: pictures. `parquet`: the table for data frames, a feature.
 //!
 //! No design is known here: whatever [`machines`](crate::machines) can load can be explored. Points are
 //! independent, so they are simulated in parallel; what comes out depends on their order alone.
@@ -21,6 +21,8 @@ pub mod hypervolume;
 mod names;
 pub mod nsga2;
 pub mod pareto;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 pub mod part;
 pub mod plan;
 pub mod point;

@@ -68,7 +68,8 @@ pub enum Goal<'a> {
 }
 
 impl Goal<'_> {
-    fn value(&self) -> &Value {
+    /// Its number; null where it is not known.
+    pub fn value(&self) -> &Value {
         match self {
             Self::Min(value) | Self::Max(value) => value,
         }
@@ -165,6 +166,13 @@ fn some_of(numbers: &[usize]) -> String {
     shown.join(", ") + more
 }
 
+/// Names of the results that a table has besides the objectives.
+pub fn usual_results(spec: &Spec) -> Vec<&'static str> {
+    let objectives = objectives(spec);
+    let is_objective = |name: &&str| objectives.iter().any(|part| part.name == **name);
+    COLUMNS.into_iter().filter(|name| !is_objective(name)).collect()
+}
+
 /// A table of points as CSV: axes, objectives, usual results, and the command.
 pub struct CsvTable<'a, W: Write> {
     paths: Vec<&'a str>,
@@ -182,7 +190,7 @@ impl<'a, W: Write> CsvTable<'a, W> {
         let paths: Vec<&str> = axis_paths(spec);
         let objectives = objectives(spec);
         let names: Vec<&str> = objectives.iter().map(|part| part.name.as_str()).collect();
-        let usual: Vec<&str> = COLUMNS.into_iter().filter(|name| !names.contains(name)).collect();
+        let usual = usual_results(spec);
         let mut writer = csv::Writer::from_writer(writer);
         let head =
             [&["point"], &paths[..], &["status", "front"], &names, &usual, &["reason", "command"]];
@@ -288,12 +296,13 @@ pub fn text(explored: &Explored<'_>, chosen: Option<usize>) -> String {
     text
 }
 
-fn axis_paths(spec: &Spec) -> Vec<&str> {
+/// Parameters on the axes.
+pub fn axis_paths(spec: &Spec) -> Vec<&str> {
     spec.axes.iter().flat_map(|axis| &axis.paths).map(String::as_str).collect()
 }
 
 /// Objectives that are not on an axis already.
-fn objectives(spec: &Spec) -> Vec<&Objective> {
+pub fn objectives(spec: &Spec) -> Vec<&Objective> {
     let paths = axis_paths(spec);
     let all = spec.objectives.iter().map(|objective| &objective.part);
     all.filter(|objective| !paths.contains(&objective.name.as_str())).collect()

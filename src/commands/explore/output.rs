@@ -9,6 +9,8 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 
+#[cfg(feature = "parquet")]
+use crate::explore::parquet;
 use crate::{
     cli::{Common, Overrides},
     commands::{document, rtl},
@@ -31,8 +33,8 @@ pub type Records<'a> = Box<dyn Iterator<Item = Result<Option<String>>> + 'a>;
 /// Beats of the test bench beside emitted Verilog.
 const BEATS: u64 = 500;
 
-/// Most points that a browser shows with ease; `attelier report` makes a page of more.
-const MOST_ON_PAGE: usize = 20_000;
+/// Most points whose page is made unasked: it holds all results at once. `attelier report` makes one of more.
+const MOST_ON_PAGE: usize = 2_000;
 
 /// What becomes of the points.
 #[derive(Debug, Clone, Args)]
@@ -44,6 +46,10 @@ pub struct Finish {
     /// best in all objectives]
     #[arg(long, value_name = "POINT")]
     pub choose: Option<usize>,
+    /// Write `points.parquet` too, the table of `points.csv` with types
+    #[cfg(feature = "parquet")]
+    #[arg(long)]
+    pub parquet: bool,
     /// What to make of the chosen point, in the folder too
     #[arg(long, value_enum)]
     pub then: Option<Then>,
@@ -81,6 +87,8 @@ impl Finish {
     pub fn words(&self) -> Vec<String> {
         let mut words =
             vec![format!("-o {}", crate::cli::quoted(&self.output.display().to_string()))];
+        #[cfg(feature = "parquet")]
+        words.extend(self.parquet.then(|| "--parquet".to_owned()));
         words.extend(self.choose.map(|point| format!("--choose {point}")));
         words.extend(self.then.map(|Then::Rtl| "--then rtl".to_owned()));
         words
@@ -102,6 +110,12 @@ impl Files<'_> {
         let json = json.map(OutputFile::create).transpose()?;
         let chosen = explored.choice(finish.choose)?;
         tables(&folder, explored, records()?).map_err(|error| folder.explain(error))?;
+        #[cfg(feature = "parquet")]
+        if finish.parquet {
+            let rows = explored.rows(records()?);
+            parquet::write(explored.spec, rows, folder.file("points.parquet")?)
+                .map_err(|error| folder.explain(error))?;
+        }
         if let Some(chosen) = chosen {
             for (name, figure) in [
                 ("front.svg", figures::front(explored, chosen)?),

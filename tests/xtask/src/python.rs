@@ -26,6 +26,7 @@ const MODULES: &[&str] = &[
     "cocotb",
     "pytest",
     "cocotbext.axi",
+    "pyarrow",
 ];
 
 /// Makes the environment if need be and returns what its Python prints when called so.

@@ -23,24 +23,45 @@ struct Step {
 const FORMAT: Step = Step { name: "format", args: &["fmt", "--all", "--check"], env: &[] };
 const LINTS: Step = Step {
     name: "lints",
-    args: &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+    args: &[
+        "clippy",
+        "--workspace",
+        "--features",
+        "attelier/parquet",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ],
     env: &[],
 };
 const DOCUMENTATION: Step = Step {
     name: "documentation",
-    args: &["doc", "--workspace", "--no-deps"],
+    args: &["doc", "--workspace", "--features", "attelier/parquet", "--no-deps"],
     env: &[("RUSTDOCFLAGS", "-D warnings")],
 };
-const DOC_TESTS: Step =
-    Step { name: "doc tests", args: &["test", "--workspace", "--doc", "--no-fail-fast"], env: &[] };
+const DOC_TESTS: Step = Step {
+    name: "doc tests",
+    args: &["test", "--workspace", "--features", "attelier/parquet", "--doc", "--no-fail-fast"],
+    env: &[],
+};
 const NEXTEST: Step = Step {
     name: "tests",
-    args: &["nextest", "run", "--workspace", "--no-fail-fast"],
+    args: &["nextest", "run", "--workspace", "--features", "attelier/parquet", "--no-fail-fast"],
     env: &[("INSTA_UPDATE", "no")],
 };
 const LIBTEST: Step = Step {
     name: "tests",
-    args: &["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"],
+    args: &[
+        "test",
+        "--workspace",
+        "--features",
+        "attelier/parquet",
+        "--lib",
+        "--bins",
+        "--tests",
+        "--no-fail-fast",
+    ],
     env: &[("INSTA_UPDATE", "no")],
 };
 const LICENCES: Step = Step { name: "licences", args: &["deny", "check", "licenses"], env: &[] };
