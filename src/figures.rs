@@ -3,6 +3,7 @@
 //! A new one is a module with a function and one line in [`FIGURES`].
 
 mod edge_moe_ablation;
+mod m3vit_table4;
 mod pim_gpt_sensitivity;
 mod spatten_fig19;
 
@@ -41,6 +42,12 @@ pub const FIGURES: &[Figure] = &[
         name: "ablation",
         summary: "time of an image as the six techniques are added",
         reproduce: edge_moe_ablation::reproduce,
+    },
+    Figure {
+        paper: "m3vit",
+        name: "table4",
+        summary: "time, energy and memory of dense, cached and reordered models on the FPGA",
+        reproduce: m3vit_table4::reproduce,
     },
 ];
 

@@ -59,6 +59,27 @@ pub const EDGE_MOE_PRODUCTS_SHARE: f64 = 50.0;
 /// Share of that time in all linear layers, dense MLPs and experts together [%].
 pub const EDGE_MOE_LINEAR_SHARE: f64 = 35.0;
 
+/// The M3ViT paper, as rows of a table of results call it.
+pub const M3VIT: &str = "M3ViT, NeurIPS 2022";
+
+/// Table 4, FPGA rows: time of an image of PASCAL-Context and of NYUD-v2 [ms], for the dense model, experts
+/// from a cache, and experts one after the other.
+pub const M3VIT_MS: [(&str, [f64; 2]); 3] = [
+    ("dense ViT-small", [68.931, 84.418]),
+    ("M3ViT-small, cache of experts", [637.478, 750.557]),
+    ("M3ViT-small, reordered", [69.033, 84.538]),
+];
+
+/// Table 4: energy of the same images [W s]; time times 10 W.
+pub const M3VIT_JOULES: [[f64; 2]; 3] = [[0.689, 0.844], [6.375, 7.506], [0.690, 0.845]];
+
+/// Power of the board that the table takes [W].
+pub const M3VIT_WATTS: f64 = 10.0;
+
+/// Table 4: memory on the chip [MiB], of the dense model, with experts, and with all experts of a layer.
+pub const M3VIT_MIB: [(&str, f64); 3] =
+    [("dense ViT-small", 4.828), ("M3ViT-small", 4.840), ("all experts on the chip", 11.610)];
+
 /// Published numbers that stand beside one image: time, and where it goes.
 pub fn beside_image(design: &str, report: &Report) -> Vec<Published> {
     if design != "edge-moe" || report.cycles == 0 {

@@ -88,7 +88,7 @@ fn an_unknown_figure_is_answered_with_those_that_exist() {
         let message = stderr(&attelier(folder.path(), &[&["reproduce"], args].concat()).code(2));
         let expected = format!(
             "error: unknown figure `{}`: expected one of `spatten fig19`, `pim-gpt sensitivity`, \
-             `edge-moe ablation`{help}\n",
+             `edge-moe ablation`, `m3vit table4`{help}\n",
             args.join(" ")
         );
         assert_eq!(message, expected);

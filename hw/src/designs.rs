@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::diagnostic::{Diagnostic, SourceText, quote};
 use crate::near::nearest;
 use crate::schema::Schema;
-use crate::{edge_moe, pim_gpt, spatten};
+use crate::{edge_moe, m3vit, pim_gpt, spatten};
 
 /// A published machine.
 #[derive(Debug)]
@@ -57,6 +57,12 @@ pub const DESIGNS: &[Design] = &[
         summary: "Edge-MoE (ICCAD 2023): mixture-of-experts vision transformer on a ZCU102",
         preset: include_str!("../presets/edge-moe.toml"),
         schema: &edge_moe::SCHEMA,
+    },
+    Design {
+        name: "m3vit",
+        summary: "M3ViT (NeurIPS 2022): mixture-of-experts vision transformer on a ZCU104, double-buffered",
+        preset: include_str!("../presets/m3vit.toml"),
+        schema: &m3vit::SCHEMA,
     },
 ];
 

@@ -19,6 +19,7 @@ pub mod designs;
 pub mod diagnostic;
 pub mod edge_moe;
 mod layer;
+pub mod m3vit;
 pub mod near;
 pub mod pim_gpt;
 pub mod record;

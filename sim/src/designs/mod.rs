@@ -1,5 +1,6 @@
 //! Whole accelerators.
 
 pub mod edge_moe;
+pub mod m3vit;
 pub mod pim_gpt;
 pub mod spatten;
