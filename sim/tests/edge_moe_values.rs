@@ -127,7 +127,7 @@ fn the_bits_of_the_machine_stay_close_to_the_golden_arrays() {
 }
 
 /// No number of this network leaves the range of features, so that both kinds of arithmetic agree bit
-/// by bit; the pair of a scaled image and network that does is another test.
+/// by bit.
 #[test]
 fn saturation_changes_nothing_within_the_range() {
     let shape = model(IMAGE, &Knobs::default()).unwrap().shape;
