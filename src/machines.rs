@@ -6,6 +6,7 @@ mod a3;
 mod edge_moe;
 mod heads;
 mod host;
+mod m3vit;
 mod mnnfast;
 mod pim_gpt;
 mod platform;
@@ -13,7 +14,7 @@ pub mod spatten;
 
 use std::{fs::File, io::Read, path::Path};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use attelier_hw::{
     config::{self, Config},
     diagnostic::{Diagnostic, MAX_TEXT_BYTES, SourceText},
@@ -22,7 +23,12 @@ use attelier_sim::{
     designs::pim_gpt::functional::Functional, energy::Energy, kernel::run::Mode, observe::Observer,
     result::RunResult,
 };
-use attelier_workloads::{Task, model::Gpt, pruning::Pruning};
+use attelier_workloads::{
+    Task,
+    model::Gpt,
+    pruning::Pruning,
+    vision::{ImageTrace, Network},
+};
 
 use crate::{cli::Overrides, values::ValueRun};
 
@@ -66,8 +72,23 @@ pub trait Machine: Send + Sync {
     fn functional<'a, 'm>(&self, _model: &'a Gpt<'m>, _checks: bool) -> Option<Functional<'a, 'm>> {
         None
     }
+    /// Whether it computes the numbers of images.
+    fn computes_images(&self) -> bool {
+        false
+    }
+    /// Every number of an image for one task.
+    ///
+    /// # Errors
+    /// A machine that does not compute images, or not of these sizes.
+    fn compute_image(&self, _network: &Network, _task: usize) -> Result<ImageTrace<f64>> {
+        bail!("this design computes no images: expected one such as `edge-moe`")
+    }
     /// Energy of a run, where it is modelled.
     fn energy(&self, result: &RunResult) -> Option<Energy>;
+    /// What is known of the energy of a run where the whole is not.
+    fn known_energy(&self, _result: &RunResult) -> Option<Energy> {
+        None
+    }
     /// Area [mm2], where it is known.
     fn area_mm2(&self) -> Option<f64> {
         None
@@ -132,6 +153,7 @@ const FAMILIES: &[Family] = &[
         default_workload: "m3vit-small/nyud-v2",
     },
     Family { designs: &["host"], build: host::build, default_workload: "bert-base/squad-v1" },
+    Family { designs: &["m3vit"], build: m3vit::build, default_workload: "m3vit-small/nyud-v2" },
 ];
 
 /// The design of a run that names none.

@@ -13,9 +13,9 @@ use attelier_sim::{
 };
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use crate::values::{Fidelity, Generated, ValueResult};
+use crate::values::{ComputedImage, Fidelity, Generated, ValueResult};
 
-pub use checks::{Checks, LayerRow, ModelLayerRow, Progressive};
+pub use checks::{Checks, ImageLayerRow, LayerRow, ModelLayerRow, Progressive};
 pub use identity::Identity;
 
 /// A unit (or the bandwidth) that is used for more than this share of the cycles bounds the run.
@@ -322,10 +322,19 @@ impl Report {
 }
 
 impl Report {
-    /// The same run with its energy, if that is modelled.
-    pub fn with_energy(mut self, energy: Option<energy::Energy>) -> Self {
+    /// The same run with its energy, if that is modelled, or with what is known of it.
+    pub fn with_energy(
+        mut self,
+        energy: Option<energy::Energy>,
+        known: Option<energy::Energy>,
+    ) -> Self {
         let Some(energy) = energy else {
-            self.notes.push("energy is not modelled yet".to_owned());
+            let Some(known) = known else {
+                self.notes.push("energy is not modelled yet".to_owned());
+                return self;
+            };
+            self.energy_j = Energy { total: None, terms: known.terms };
+            self.notes.extend(known.notes);
             return self;
         };
         let total = energy.total();
@@ -356,6 +365,13 @@ impl Report {
     pub fn with_generated(mut self, generated: &Generated) -> Self {
         self.checks = Checks::of_model(generated);
         self.fidelity = Some(generated.fidelity.clone());
+        self
+    }
+
+    /// The same run with what the machine made of an image.
+    pub fn with_image(mut self, computed: &ComputedImage) -> Self {
+        self.checks = Checks::of_image(computed);
+        self.fidelity = Some(computed.fidelity.clone());
         self
     }
 

@@ -86,7 +86,7 @@ impl Subject<'_> {
             .then(|| format!("not the published preset: {}", self.changes.join(", ")));
         Report::new(identity(named), result, machine.peak_bytes_per_s())
             .with_area(machine.area_mm2())
-            .with_energy(machine.energy(result))
+            .with_energy(machine.energy(result), machine.known_energy(result))
             .noting(changed)
     }
 }

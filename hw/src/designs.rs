@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::diagnostic::{Diagnostic, SourceText, quote};
 use crate::near::nearest;
 use crate::schema::Schema;
-use crate::{a3, edge_moe, host, mnnfast, pim_gpt, platform, spatten};
+use crate::{a3, edge_moe, host, m3vit, mnnfast, pim_gpt, platform, spatten};
 
 /// A published machine.
 #[derive(Debug)]
@@ -153,6 +153,12 @@ pub const DESIGNS: &[Design] = &[
         summary: "the machine that runs this program, measured with single-precision kernels",
         preset: include_str!("../presets/host.toml"),
         schema: &host::SCHEMA,
+    },
+    Design {
+        name: "m3vit",
+        summary: "M3ViT (NeurIPS 2022): mixture-of-experts vision transformer on a ZCU104, double-buffered",
+        preset: include_str!("../presets/m3vit.toml"),
+        schema: &m3vit::SCHEMA,
     },
 ];
 

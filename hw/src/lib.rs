@@ -22,6 +22,7 @@ pub mod edge_moe;
 pub mod host;
 mod layer;
 pub mod mnnfast;
+pub mod m3vit;
 pub mod near;
 pub mod pim_gpt;
 pub mod platform;

@@ -16,7 +16,7 @@ use crate::{
     published,
     report::Report,
     simulation::{Counts, Subject, about},
-    values::{self, Source, TextArgs},
+    values::{self, ImageSource, Source, TextArgs},
     workload,
 };
 
@@ -51,6 +51,21 @@ pub struct RunArgs {
     pub every_cycle: bool,
 }
 
+impl RunArgs {
+    /// Refuses options for text and attention: `why` with the workload in place of `NAME`.
+    fn refuse_text(&self, why: &str, name: &str) -> Result<()> {
+        let options = [
+            (self.check, "--check"),
+            (self.text.text.is_some(), "--text"),
+            (self.text.steps.is_some(), "--steps"),
+        ];
+        match options.into_iter().find(|(given, _)| *given) {
+            Some((_, option)) => bail!("`{option}` {}", why.replace("NAME", name)),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A checked machine and a checked workload.
 struct Job {
     design: &'static str,
@@ -67,6 +82,8 @@ enum Work {
     Counts(Counts),
     /// Real values, pruned like this.
     Values { source: Source, pruning: Pruning },
+    /// The numbers of an image.
+    Image(Box<ImageSource>),
 }
 
 /// Runs the command.
@@ -134,26 +151,34 @@ impl Job {
         }
         let loaded = machines::load(design, &overrides)?;
         let name = args.workload.as_deref().unwrap_or(loaded.default_workload);
-        let source = match workload::file(name) {
+        let image = match loaded.machine.computes_images() {
+            true => {
+                let knobs = workload::knobs(&knobs, seed)?;
+                ImageSource::open(name, loaded.default_workload, &knobs)?
+            }
+            false => None,
+        };
+        let source = match workload::file(name).filter(|_| image.is_none()) {
             Some(_) if workload::is_config(name) => None,
             Some(_) => Source::open(name, &args.text)?,
             None => None,
         };
-        let work = match source {
-            Some(source) => Work::Values { source, pruning: values::pruning(&knobs)? },
-            None => {
-                for (given, option) in [
-                    (args.check, "--check"),
-                    (args.text.text.is_some(), "--text"),
-                    (args.text.steps.is_some(), "--steps"),
-                ] {
-                    if given {
-                        bail!(
-                            "`{option}` needs real values, and `{name}` has counts only: expected a \
-                             model folder or a trace with tensors (`attelier trace extract`)"
-                        );
-                    }
-                }
+        let work = match (image, source) {
+            (Some(image), _) => {
+                args.refuse_text(
+                    "has to do with text and attention, and `NAME` is an image, which always stands \
+                     beside the same network in floats",
+                    name,
+                )?;
+                Work::Image(Box::new(image))
+            }
+            (None, Some(source)) => Work::Values { source, pruning: values::pruning(&knobs)? },
+            (None, None) => {
+                args.refuse_text(
+                    "needs real values, and `NAME` has counts only: expected a model folder or a trace \
+                     with tensors (`attelier trace extract`)",
+                    name,
+                )?;
                 Work::Counts(Counts::load(name, &knobs, seed)?)
             }
         };
@@ -170,6 +195,7 @@ impl Job {
             Work::Counts(counts) => {
                 self.subject().simulate(counts, command_line(), mode, seed, observer)
             }
+            Work::Image(source) => self.image(source, mode, seed, observer),
             Work::Values { source, pruning } if self.loaded.machine.computes_models() => {
                 self.generate(source, pruning, mode, seed, observer)
             }
@@ -192,6 +218,27 @@ impl Job {
                 Ok(report.beside(beside).noting(about(&workload.into())))
             }
         }
+    }
+
+    /// An image, whose queues follow from its numbers.
+    fn image(
+        &self,
+        source: &ImageSource,
+        mode: Mode,
+        seed: u64,
+        observer: &mut dyn Observer,
+    ) -> Result<Report> {
+        let machine = self.loaded.machine.as_ref();
+        let computed = source.compute(machine)?;
+        let task = Task::Image(computed.image.clone());
+        let result = machine.simulate(&task, mode, seed, observer)?;
+        // Equal queues can come from different images.
+        let hash = [*task.content_hash().as_bytes(), *computed.digest.as_bytes()].concat();
+        let report = self.subject().report(task.name(), blake3::hash(&hash), &result, |identity| {
+            identity.started_by(command_line(), seed)
+        });
+        let beside = published::beside_image(self.design, &report);
+        Ok(report.with_image(&computed).beside(beside).noting(about(&task)))
     }
 
     /// A model on a machine that computes all of it.

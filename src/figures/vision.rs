@@ -1,4 +1,4 @@
-//! Edge-MoE and M3ViT beside CPUs, GPUs and later accelerators.
+//! Edge-MoE beside a CPU, a GPU and later accelerators.
 
 use anyhow::Result;
 use attelier_sim::observe::Observer;
@@ -7,7 +7,7 @@ use super::{
     Outcome, Row,
     measure::{Job, job, measure},
 };
-use crate::published::{self, Number};
+use crate::published;
 
 const CALIBRATED: &str = "the point that the platform was calibrated on: it says nothing";
 
@@ -37,44 +37,6 @@ pub fn edge_moe_platforms(seed: u64, observer: &mut (dyn Observer + Send)) -> Re
         }
     }
     Ok(Outcome::of(rows, Vec::new()))
-}
-
-/// Table 4 of M3ViT: the GPU from its model, the FPGA as a line to compare with.
-pub fn m3vit_table4(seed: u64, observer: &mut (dyn Observer + Send)) -> Result<Outcome> {
-    let images =
-        [("NYUD-v2", "m3vit-small/nyud-v2"), ("PASCAL-Context", "m3vit-small/pascal-context")];
-    let jobs: Vec<Job> = images
-        .iter()
-        .map(|(_, name)| job("rtx-8000", &[], name, &[], seed))
-        .collect::<Result<_>>()?;
-    let found = measure(&jobs, seed, observer)?;
-    let mut rows = Vec::new();
-    for number in published::of("m3vit", "table4") {
-        let image = images.iter().position(|(data, _)| number.quantity.ends_with(data));
-        let row = match image.and_then(|index| found.get(index)) {
-            Some(run) if number.item == "rtx-8000, MoE ViT-small" => {
-                let ours = if number.unit == "ms" { run.seconds * 1e3 } else { run.joules()? };
-                if number.quantity.ends_with("NYUD-v2") {
-                    Row::not_comparable(number, Some(ours), CALIBRATED)
-                } else {
-                    Row::beside(number, ours, "predicted from the other data set; backbone only")
-                }
-            }
-            _ => Row::not_comparable(number, None, missing(number)),
-        };
-        rows.push(row);
-    }
-    Ok(Outcome::of(rows, Vec::new()))
-}
-
-fn missing(number: &Number) -> &'static str {
-    if number.item.starts_with("FPGA") {
-        "the FPGA of M3ViT is no design here; its numbers are an estimate of its authors"
-    } else if number.item.contains("ResNet") {
-        "convolutions are no workload here"
-    } else {
-        "the dense model, and memory on the chip of a GPU, are not modelled"
-    }
 }
 
 /// Later accelerators of the same model, as lines beside ours.

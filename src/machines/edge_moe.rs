@@ -3,10 +3,17 @@
 use anyhow::{Context, Result, bail};
 use attelier_hw::{config::Config, diagnostic::Diagnostic, edge_moe::EdgeMoe, record::Record};
 use attelier_sim::{
-    designs::edge_moe::simulate, energy::Energy, kernel::run::Mode, observe::Observer,
+    designs::edge_moe::{energy, functional, simulate},
+    energy::Energy,
+    kernel::run::Mode,
+    observe::Observer,
     result::RunResult,
 };
-use attelier_workloads::{Task, pruning::Pruning};
+use attelier_workloads::{
+    Task,
+    pruning::Pruning,
+    vision::{ImageTrace, Network},
+};
 
 use super::Machine;
 use crate::values::ValueRun;
@@ -59,10 +66,26 @@ impl Machine for EdgeMoe {
         _layers: usize,
         _checks: bool,
     ) -> Result<Box<dyn ValueRun + 'a>> {
-        bail!("`{}` computes images, and their values are not modelled yet", self.name)
+        bail!(
+            "`{}` computes images, not attention alone: expected a preset or a folder with the \
+             tensors of one",
+            self.name
+        )
+    }
+
+    fn computes_images(&self) -> bool {
+        true
+    }
+
+    fn compute_image(&self, network: &Network, task: usize) -> Result<ImageTrace<f64>> {
+        Ok(functional::to_real(&functional::compute(self, network, task)?))
     }
 
     fn energy(&self, _result: &RunResult) -> Option<Energy> {
         None
+    }
+
+    fn known_energy(&self, result: &RunResult) -> Option<Energy> {
+        Some(energy::known(self, result))
     }
 }

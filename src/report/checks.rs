@@ -7,7 +7,7 @@ use attelier_sim::deviation::Deviation;
 use serde::Serialize;
 
 use super::share;
-use crate::values::{Generated, ValueResult};
+use crate::values::{ComputedImage, Generated, ValueResult};
 
 /// Comparisons of a run; `None` where they were not asked for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -35,6 +35,20 @@ pub struct Checks {
     /// Layer by layer, of a machine that computes whole models.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub model_layers: Vec<ModelLayerRow>,
+    /// Layer by layer, of an image.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub image_layers: Vec<ImageLayerRow>,
+}
+
+/// One layer of an image beside the same network in floats, errors of earlier layers included.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ImageLayerRow {
+    /// Layer.
+    pub layer: usize,
+    /// States after it.
+    pub states: ErrorRow,
+    /// Tokens with the same experts, in a layer that has some.
+    pub same_experts: Option<u64>,
 }
 
 /// Errors of all that a machine computes of one layer.
@@ -133,6 +147,7 @@ impl Checks {
             unbounded: checked.then(|| sum(|check| check.unbounded)),
             layers: values.layers.iter().enumerate().map(row).collect(),
             model_layers: Vec::new(),
+            image_layers: Vec::new(),
         }
     }
 
@@ -159,6 +174,17 @@ impl Checks {
             model_layers: generated.states.iter().enumerate().map(row).collect(),
             ..Self::default()
         }
+    }
+
+    /// Of an image.
+    pub fn of_image(computed: &ComputedImage) -> Self {
+        let layers = computed.layers.iter().enumerate();
+        let rows = layers.map(|(layer, computed)| ImageLayerRow {
+            layer,
+            states: (&computed.states).into(),
+            same_experts: computed.same_experts,
+        });
+        Self { image_layers: rows.collect(), ..Self::default() }
     }
 
     /// Whether nothing is wrong, as far as was looked.

@@ -50,7 +50,8 @@ fn the_text_shows_every_section() {
     let terms = vec![("dram", 6e-3), ("key_sram", 2e-3)];
     let energy = energy::Energy { terms, notes: vec!["energy: no leakage".to_owned()] };
     let row = Published::new("throughput", 430.0, 400.0, "GOP/s", "section V-B");
-    let report = report(&result()).with_area(None).with_energy(Some(energy)).beside(vec![row]);
+    let report =
+        report(&result()).with_area(None).with_energy(Some(energy), None).beside(vec![row]);
     insta::assert_snapshot!(report.text());
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::checks::ErrorRow;
-use super::{Bound, BoundKind, Identity, LayerRow, ModelLayerRow, Report, share};
+use super::{Bound, BoundKind, Identity, ImageLayerRow, LayerRow, ModelLayerRow, Report, share};
 use crate::table::{
     Align::{Left, Right},
     bullets, grouped, percent, significant, table, with_prefix,
@@ -153,7 +153,7 @@ impl Report {
     }
 
     fn energy_section(&self) -> String {
-        let Some(total) = self.energy_j.total else { return String::new() };
+        let Some(total) = self.energy_j.total else { return self.known_energy_section() };
         let of_all = |joules: f64| percent((total > 0.0).then(|| joules / total));
         let power = |joules: f64| {
             let watts = (self.seconds > 0.0).then(|| joules / self.seconds);
@@ -165,6 +165,18 @@ impl Report {
         });
         let columns = [("term", Left), ("energy", Right), ("power", Right), ("share", Right)];
         format!("Energy\n{}", table(&columns, rows))
+    }
+
+    /// Terms of an energy whose total is unknown.
+    fn known_energy_section(&self) -> String {
+        let terms = &self.energy_j.terms;
+        if terms.is_empty() {
+            return String::new();
+        }
+        let rows =
+            terms.iter().map(|(name, joules)| vec![(*name).to_owned(), with_prefix(*joules, "J")]);
+        let columns = [("term", Left), ("energy", Right)];
+        format!("Energy as far as it is known\n{}", table(&columns, rows))
     }
 
     fn values_section(&self) -> String {
@@ -215,6 +227,10 @@ impl Report {
         if !checks.model_layers.is_empty() {
             text.push_str("States after each layer, beside the exact decode\n");
             text.push_str(&model_layers_table(&checks.model_layers));
+        }
+        if !checks.image_layers.is_empty() {
+            text.push_str("States after each layer, beside the network in floats\n");
+            text.push_str(&image_layers_table(&checks.image_layers));
         }
         text
     }
@@ -333,6 +349,26 @@ fn model_layers_table(layers: &[ModelLayerRow]) -> String {
             row.operations.map_or("-".to_owned(), grouped),
             errors.map_or("-".to_owned(), |errors| significant(errors.max)),
             percent(row.bound_used),
+        ]
+    });
+    table(&columns, rows)
+}
+
+fn image_layers_table(layers: &[ImageLayerRow]) -> String {
+    let columns = [
+        ("layer", Right),
+        ("max", Right),
+        ("rms", Right),
+        ("cosine", Right),
+        ("tokens with the same experts", Right),
+    ];
+    let rows = layers.iter().map(|row| {
+        vec![
+            row.layer.to_string(),
+            significant(row.states.max),
+            significant(row.states.rms),
+            format!("{:.6}", row.states.cosine),
+            row.same_experts.map_or("-".to_owned(), grouped),
         ]
     });
     table(&columns, rows)

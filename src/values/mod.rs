@@ -4,6 +4,7 @@
 //! machine does to the result of the model stands beside its cycles.
 
 mod generate;
+mod image;
 mod source;
 
 use anyhow::{Result, anyhow, bail};
@@ -20,6 +21,7 @@ use ndarray::{Array1, Array2, ArrayView1};
 use serde::Serialize;
 
 pub use generate::{Generated, generate, longest};
+pub use image::{ComputedImage, ImageSource};
 pub use source::{Source, TextArgs, files, pruning};
 
 /// A machine as the attention of a model: first it computes, then it is simulated.

@@ -259,7 +259,7 @@ pub fn pruning(sets: &[&str]) -> Result<Pruning> {
 }
 
 /// Name of a file or folder without its extension.
-fn stem(path: &Path) -> String {
+pub(super) fn stem(path: &Path) -> String {
     // A folder such as `.` has a name only once it is resolved.
     let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     full.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()

@@ -1,6 +1,7 @@
 //! The file system: open whatever a user names, and write so that no half file is ever seen.
 
 mod model;
+mod network;
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
@@ -14,6 +15,7 @@ use crate::trace::{self, TraceReader};
 use crate::{Workload, spatten_csv};
 
 pub use model::{open_model, open_shape, open_texts, open_tokenizer};
+pub use network::{OpenedNetwork, is_network, open_network};
 
 /// Reads a trace of ours or a SpAtten csv, plain or gzip; the first byte of the text tells which.
 ///

@@ -66,8 +66,9 @@ impl Fixed {
 pub fn quantise(format: Format, value: f64, saturate: bool) -> i32 {
     let (least, most) = format.range();
     let scaled = (value * (1u64 << format.fraction) as f64).floor();
-    if saturate || scaled.is_infinite() {
-        return (scaled as i64).clamp(least, most) as i32;
+    let integer = scaled as i64;
+    if saturate || scaled.is_infinite() || (least..=most).contains(&integer) {
+        return integer.clamp(least, most) as i32;
     }
     // The upper bits are lost: a residue of 2^bits, in the range of the format.
     let span = (1u64 << format.bits) as f64;

@@ -4,6 +4,7 @@ pub mod a3;
 pub mod edge_moe;
 pub mod heads;
 pub mod mnnfast;
+pub mod m3vit;
 pub mod pim_gpt;
 pub mod platform;
 pub mod spatten;

@@ -95,6 +95,21 @@ pub enum ModelError {
         /// The shape that follows from the configuration.
         expected: Vec<usize>,
     },
+    /// A file of plain numbers that is too short or too long.
+    #[error(
+        "{file}: {found} bytes: expected {expected}, 32-bit floats of shape {shape:?}{}",
+        if *.found == 0 { "; the file is empty" } else { "" }
+    )]
+    Bytes {
+        /// The file.
+        file: String,
+        /// Its length.
+        found: u64,
+        /// The length that follows from the shape.
+        expected: u64,
+        /// The shape that follows from the model.
+        shape: Vec<usize>,
+    },
     /// A tensor of another number format.
     #[error("{file}: tensor `{tensor}` holds {found}: expected F32, F16 or BF16")]
     NumberFormat {

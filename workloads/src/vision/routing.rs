@@ -10,6 +10,8 @@ use crate::draw::uniform;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Routing {
     queues: Vec<u32>,
+    /// Experts of each token, where they are known.
+    choices: Option<Vec<Vec<u32>>>,
 }
 
 /// How unequal the experts are of which tokens draw theirs.
@@ -65,7 +67,7 @@ impl Routing {
             let expected = format!("{assigned}: {tokens} tokens with {} experts each", shape.top_k);
             return Err(refuse(found, expected));
         }
-        Ok(Self { queues })
+        Ok(Self { queues, choices: None })
     }
 
     /// Draws different experts for each token of layer `layer`, one after the other, each with the
@@ -81,17 +83,27 @@ impl Routing {
         };
         let weights: Vec<f64> = (0..ranked.len()).map(weight).collect();
         let mut queues = vec![0; ranked.len()];
+        let mut choices = Vec::with_capacity(shape.tokens() as usize);
         for token in 0..shape.tokens() {
             let mut left: Vec<usize> = (0..ranked.len()).collect();
+            let mut chosen = Vec::with_capacity(shape.top_k as usize);
             for choice in 0..shape.top_k {
                 let place = match skew {
                     Skew::All => 0,
                     Skew::Zipf(_) => pick(&left, &weights, uniform(seed, layer, token, choice)),
                 };
-                queues[ranked[left.remove(place)]] += 1;
+                let expert = ranked[left.remove(place)];
+                queues[expert] += 1;
+                chosen.push(expert as u32);
             }
+            choices.push(chosen);
         }
-        Self { queues }
+        Self { queues, choices: Some(choices) }
+    }
+
+    /// Experts of each token, where they are known: drawn ones are, lengths of queues do not tell.
+    pub fn choices(&self) -> Option<&[Vec<u32>]> {
+        self.choices.as_deref()
     }
 
     /// Tokens of each expert.

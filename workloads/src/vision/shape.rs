@@ -15,8 +15,11 @@ pub struct ImageShape {
     pub patch_rows: u32,
     /// Patches beside each other.
     pub patch_columns: u32,
-    /// Layers; those with an odd index have experts.
+    /// Layers; those with an odd index have experts, unless the model is dense.
     pub layers: u32,
+    /// Whether no layer has experts.
+    #[serde(default)]
+    pub dense: bool,
     /// Features of a token.
     pub width: u32,
     /// Heads of a layer.
@@ -45,9 +48,14 @@ impl ImageShape {
         1 + self.patch_rows * self.patch_columns
     }
 
+    /// Whether layer `layer` has experts: every second one does.
+    pub fn has_experts(&self, layer: u32) -> bool {
+        !self.dense && layer % 2 == 1
+    }
+
     /// Layers with experts.
     pub fn expert_layers(&self) -> u32 {
-        self.layers / 2
+        if self.dense { 0 } else { self.layers / 2 }
     }
 
     /// Checks every size.

@@ -1,17 +1,19 @@
-//! Edge-MoE (Sarkar et al., ICCAD 2023): a vision transformer with experts on one FPGA, in time.
+//! Edge-MoE (Sarkar et al., ICCAD 2023): a vision transformer with experts on one FPGA.
 //!
 //! * [`dataflow`]: loops of a call, iteration by iteration.
 //! * [`attention`], [`linear`], [`layer_norm`], [`gating`], [`embedding`]: the loops of each unit.
 //! * [`schedule`]: the order of calls, with the expert loop; [`timeline`]: their time.
-//! * [`simulate`]: one image.
+//! * [`simulate`]: one image, in time; [`functional`]: its numbers.
 //!
-//! `docs/designs/edge-moe.md` lists what is published and what is our choice. Not modelled: values,
-//! energy, area, rows of the memory.
+//! `docs/designs/edge-moe.md` lists what is published and what is our choice. [`energy`] knows the
+//! memory only; area and rows of the memory are not modelled.
 
 pub mod attention;
 pub mod dataflow;
 pub mod embedding;
+pub mod energy;
 pub mod error;
+pub mod functional;
 pub mod gating;
 pub mod layer_norm;
 pub mod linear;
@@ -79,7 +81,6 @@ fn notes(machine: &EdgeMoe) -> Vec<String> {
         "latencies of operators are assumed: no synthesis report is published; `attelier show` marks \
          each"
             .to_owned(),
-        "values are not modelled yet".to_owned(),
     ];
     if !off.is_empty() {
         notes.push(format!("techniques left out: {}", off.join(", ")));

@@ -93,7 +93,8 @@ impl<'a> Schedule<'a> {
         let embedding = embedding::patch_embedding(machine, shape);
         timeline.in_turn(phase::EMBEDDING, "embedding", &[weights, embedding]);
         for layer in 0..shape.layers {
-            let experts = (layer % 2 == 1).then(|| routing.get(layer as usize / 2)).flatten();
+            let experts = shape.has_experts(layer);
+            let experts = experts.then(|| routing.get(layer as usize / 2)).flatten();
             self.attention(timeline, layer);
             match experts {
                 Some(routing) => self.experts(timeline, layer, routing),
