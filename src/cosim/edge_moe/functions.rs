@@ -74,7 +74,7 @@ pub fn units(sizes: &Sizes) -> Vec<Box<dyn Unit>> {
             ("divider", "is_positive", Change::Inverted),
             ("divider", "is_last", Change::Delayed),
             ("divider", "rest", Change::Zero),
-            ("divider", "divisor", Change::Undelayed),
+            ("divider", "left", Change::Zero),
         ],
     };
     let root = Function {

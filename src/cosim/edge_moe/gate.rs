@@ -110,7 +110,7 @@ impl Unit for Gate {
             of("moves_1", Change::Zero),
             of("first_expert", Change::Zero),
             of("is_turn", Change::Inverted),
-            of("total", Change::Delayed),
+            of("total", Change::Zero),
             of("distance", Change::Zero),
             of("last_choice", Change::Inverted),
             Mutation { module: "gate_logit", signal: "kept", change: Change::Zero },

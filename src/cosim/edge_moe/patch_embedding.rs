@@ -62,9 +62,11 @@ impl Unit for PatchEmbedding {
         let pixels = pixel.width / PIXEL_BITS;
         // Each write brings a line of weights of one feature.
         let mut writes = 0..sizes.width * lines;
+        // Two rows leave even if few beats are asked for: nothing shows before.
+        let mut leaving = 2 * sizes.patch_columns * sizes.token_words();
         let (mut line, mut place): (Option<Vec<u8>>, Option<Vec<i32>>) = (None, None);
         Box::new(move |frame: &mut Frame| {
-            if frame.beats() >= plan.beats {
+            if frame.beats() >= plan.beats && leaving == 0 {
                 return false;
             }
             let next = writes.next();
@@ -115,6 +117,9 @@ impl Unit for PatchEmbedding {
             if let Some(word) = model.offered() {
                 let bits = word.iter().map(|feature| i64::from(*feature));
                 frame.expect_bits(data, &packed(bits, FEATURE_BITS));
+            }
+            if taken && model.offered().is_some() {
+                leaving = leaving.saturating_sub(1);
             }
             let steps = model.steps();
             model.tick(line.as_deref(), place.as_deref(), taken);

@@ -130,7 +130,7 @@ impl Unit for PvProduct {
             top("finishing", Change::Inverted),
             top("value_register", Change::Undelayed),
             top("head_now", Change::Undelayed),
-            slot("now_0", Change::Undelayed),
+            slot("now_0", Change::Delayed),
             slot("sum_1", Change::Zero),
             Mutation {
                 module: "score_to_probability",

@@ -115,7 +115,7 @@ impl Unit for QkProduct {
             top("key_register", Change::Undelayed),
             top("head_begins_3", Change::Undelayed),
             top("renews_1", Change::Zero),
-            slot("query_register", Change::Exchanged),
+            slot("query_register", Change::Undelayed),
             slot("product_2", Change::Undelayed),
             slot("adds_0", Change::Delayed),
         ]

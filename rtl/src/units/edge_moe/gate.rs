@@ -114,11 +114,11 @@ pub fn gate(sizes: &Sizes) -> Result<Arc<Module>, Error> {
     let expert = m.register("expert", expert_bits);
     let is_turn = m.wire("is_turn", &!pace.any());
     let enters = m.wire("enters", &(&is_sorting & &is_turn));
-    let last_pace = pace.eq(u64::from(SCORE_INTERVAL - 1));
-    m.update_when(&pace, &is_sorting, (!last_pace).gate(&(&pace + 1)));
     let last_expert = m.wire("last_expert", &expert.eq(u64::from(experts - 1)));
     m.update_when(&expert, &enters, (!&last_expert).gate(&(&expert + 1)));
     let sorted = m.wire("sorted", &(&enters & &last_expert));
+    let rests = pace.ne(u64::from(SCORE_INTERVAL - 1)) & !&sorted;
+    m.update_when(&pace, &is_sorting, rests.gate(&(&pace + 1)));
     let logit = m.wire("logit", &m.select(&expert, &logits));
     let first_expert = m.wire("first_expert", &!expert.any());
 

@@ -77,7 +77,8 @@ pub fn qk_product(sizes: &Sizes) -> Result<Arc<Module>, Error> {
     m.update(&issues, &starts | (&issues & !&all_end));
 
     m.section("place of the word in each stage");
-    let valids = history(&m, "valid", &takes, latency - 1);
+    let sums_at = latency - 2;
+    let valids = history(&m, "valid", &takes, sums_at);
     let lasts = history(&m, "step_ended", &step_ends, latency - 1);
     let head_words = u64::from(sizes.head_words());
     let head_starts: Vec<u64> = (0..u64::from(heads)).map(|head| head * head_words).collect();
@@ -90,7 +91,6 @@ pub fn qk_product(sizes: &Sizes) -> Result<Arc<Module>, Error> {
         })
         .collect();
     let begins: Vec<Signal> = head_starts.iter().map(|at| word.eq(*at)).collect();
-    let sums_at = latency - 2;
     let head_now = delay(&m, "head_now", &m.pack(&is_in_head), sums_at);
     let head_begins = delay(&m, "head_begins", &m.any_of(&begins), sums_at);
     let accumulates = m.wire("accumulates", &valids[sums_at as usize]);
