@@ -200,7 +200,8 @@ mod tests {
                 .collect();
             assert_eq!(bars.len(), 30);
             let mean = (bars.iter().sum::<f64>() / 30.0).exp();
-            assert_eq!(mean.round(), geomean.value, "{}", geomean.quantity);
+            // The paper cuts or rounds, and its bars are rounded: less than one in the last printed digit.
+            assert!((mean - geomean.value).abs() < 1.0, "{}: {mean}", geomean.quantity);
             checked += 1;
         }
         assert_eq!(checked, 8);
