@@ -124,8 +124,7 @@ mod tests {
             let rows = rows.filter(|row| row.unit == "ms" && row.item.contains(what));
             rows.filter_map(|row| row.ours).collect()
         };
-        let (dense, cache, reordered) =
-            (fpga("FPGA, ViT-small"), fpga("cache"), fpga("reordered"));
+        let (dense, cache, reordered) = (fpga("FPGA, ViT-small"), fpga("cache"), fpga("reordered"));
         assert_eq!([dense.len(), cache.len(), reordered.len()], [2, 2, 2]);
         for (dense, sparse) in dense.iter().zip(&reordered) {
             assert!(sparse > dense && *sparse < 1.01 * dense, "{sparse} over {dense}");

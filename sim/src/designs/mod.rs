@@ -3,8 +3,8 @@
 pub mod a3;
 pub mod edge_moe;
 pub mod heads;
-pub mod mnnfast;
 pub mod m3vit;
+pub mod mnnfast;
 pub mod pim_gpt;
 pub mod platform;
 pub mod spatten;

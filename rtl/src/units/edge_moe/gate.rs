@@ -41,7 +41,7 @@ pub fn gate(sizes: &Sizes) -> Result<Arc<Module>, Error> {
     let experts = within(name, "experts", sizes.experts, 2..65, "2 to 64 experts")?;
     let expected = "1 to 8, not more than there are experts";
     let chosen = within(name, "chosen", sizes.chosen, 1..9.min(experts + 1), expected)?;
-    if !lanes.is_power_of_two() || sizes.width % lanes != 0 || sizes.width < 2 * lanes {
+    if !lanes.is_power_of_two() || !sizes.width.is_multiple_of(lanes) || sizes.width < 2 * lanes {
         let expected = "at least two whole words, with a power of two of lanes";
         return Err(Error::parameter(name, "width", sizes.width, expected));
     }
@@ -135,7 +135,7 @@ pub fn gate(sizes: &Sizes) -> Result<Arc<Module>, Error> {
     let beats: Vec<Signal> = (0..)
         .zip(&best)
         .map(|(at, [best, _, known]): (u32, _)| {
-            let above = best.as_signed().lt(&logit.as_signed());
+            let above = best.as_signed().lt(logit.as_signed());
             m.wire(format!("beats_{at}"), &m.any_of(&[above, !known, first_expert.clone()]))
         })
         .collect();

@@ -48,7 +48,7 @@ fn cut(m: &ModuleBuilder, name: &str, a: &Signal, b: &Signal, fraction: u32) -> 
 pub fn layer_norm(sizes: &Sizes) -> Result<Arc<Module>, Error> {
     let name = "layer_norm";
     let lanes = within(name, "lanes", sizes.lanes, 2..65, "2 to 64 lanes")?;
-    if !lanes.is_power_of_two() || sizes.width % lanes != 0 || sizes.width < 2 * lanes {
+    if !lanes.is_power_of_two() || !sizes.width.is_multiple_of(lanes) || sizes.width < 2 * lanes {
         let expected = "at least two whole words, with a power of two of lanes";
         return Err(Error::parameter(name, "width", sizes.width, expected));
     }

@@ -212,7 +212,7 @@ fn score_to_probability() -> Result<Arc<Module>, Error> {
     let score = m.input("score", FEATURE.bits);
     let maximum = m.input("maximum", FEATURE.bits);
     let factor = m.input("factor", FEATURE.bits);
-    let is_below = m.wire("is_below", &score.as_signed().lt(&maximum.as_signed()));
+    let is_below = m.wire("is_below", &score.as_signed().lt(maximum.as_signed()));
     let higher = m.pipe("higher", &is_below.mux(&maximum, &score));
     let lower = m.pipe("lower", &is_below.mux(&score, &maximum));
     let distance = m.pipe("distance", &(higher - lower));

@@ -57,7 +57,7 @@ pub(super) fn running_sum(rows: u32) -> Result<Arc<Module>, Error> {
         .map(|at| m.register_without_reset(format!("maximum_{at}"), FEATURE.bits))
         .collect();
     let least = m.literal(Bits::from_signed(i64::from(i32::MIN), FEATURE.bits), false);
-    let before = m.wire("maximum_before", &first.mux(&least, &of_row(0, &maxima)));
+    let before = m.wire("maximum_before", &first.mux(&least, of_row(0, &maxima)));
     let larger = m.wire("larger", &before.as_signed().lt(&signed));
     let maximum = m.wire("maximum_now", &larger.mux(&score, &before));
     for (at, register) in (0..).zip(&maxima) {

@@ -25,7 +25,10 @@ pub(super) fn check(name: &str, sizes: &Sizes) -> Result<(), Error> {
     within(name, "lanes", sizes.lanes, 2..65, "2 to 64 lanes")?;
     let expected = "a whole number of words for each head, at least two in all";
     let words = sizes.lanes.saturating_mul(sizes.heads);
-    if !sizes.lanes.is_power_of_two() || sizes.width % words != 0 || sizes.width < 2 * sizes.lanes {
+    if !sizes.lanes.is_power_of_two()
+        || !sizes.width.is_multiple_of(words)
+        || sizes.width < 2 * sizes.lanes
+    {
         return Err(Error::parameter(name, "width", sizes.width, expected));
     }
     Ok(())

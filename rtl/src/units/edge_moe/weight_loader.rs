@@ -25,7 +25,10 @@ pub(super) fn row_blocks(name: &str, sizes: &Sizes) -> Result<(u32, u32), Error>
     for (parameter, block) in [("block_inputs", inputs), ("block_outputs", outputs)] {
         within(name, parameter, block, 2..65, "2 to 64")?;
     }
-    if sizes.hidden % inputs != 0 || sizes.hidden % outputs != 0 || sizes.hidden / inputs < 2 {
+    if !sizes.hidden.is_multiple_of(inputs)
+        || !sizes.hidden.is_multiple_of(outputs)
+        || sizes.hidden / inputs < 2
+    {
         return Err(Error::parameter(name, "hidden", sizes.hidden, expected));
     }
     Ok((sizes.hidden / inputs, sizes.hidden / outputs))
@@ -121,7 +124,7 @@ pub fn weight_loader(sizes: &Sizes) -> Result<Arc<Module>, Error> {
         .map(|(lane, bias): (u32, _)| {
             let bias = bias.as_signed().extend(BIAS_BITS);
             let shifted = (&bias << ATTENTION_SHIFT).as_unsigned();
-            m.wire(format!("bias_lane_{lane}"), &held_attention.mux(&shifted, &bias.as_unsigned()))
+            m.wire(format!("bias_lane_{lane}"), &held_attention.mux(&shifted, bias.as_unsigned()))
         })
         .collect();
     let done = m.pipe_reset("is_done", &bias_ends);

@@ -70,7 +70,7 @@ impl RunningSoftmax {
     pub fn is_ready(&self, scores: &Scores) -> bool {
         let is_recent = self.recent == Some(scores.slot);
         let is_full = self.waiting.len() >= self.rows.len();
-        !scores.keep || !is_recent && !(scores.last && is_full)
+        !(scores.keep && (is_recent || scores.last && is_full))
     }
 
     /// What is offered in this cycle.
