@@ -319,6 +319,13 @@ fn objectives_that_are_no_number_are_refused_with_the_reason() {
     refused(&objective("dram.read_byte"), &["did you mean `dram.read_bytes`?"]);
     refused(&objective("dram.activates"), &["the ideal memory has no rows"]);
     refused(&objective("memory.kind"), &["cannot be small or large"]);
+    let named = |name: &str| objective(&format!("cycles\", name = \"{name}"));
+    refused(&named("key_sram.bytes"), &["cannot be called `key_sram.bytes`", "another column"]);
+    refused(&named("status"), &["cannot be called `status`", "another column", "^"]);
+    refused(
+        &named("x").replace("min = \"key_sram.bytes\"", "min = \"key_sram.bytes\", name = \"x\""),
+        &["cannot be called `x`", "another objective has it"],
+    );
     refused(&objective("cycles *"), &["this is no number", "spec.toml:4", "^"]);
     refused(&objective("cycle * 2"), &["unknown name `cycle`", "did you mean `cycles`?"]);
     refused(&with("min = \"cycles\"", "name = \"x\""), &["needs a direction", "`min` or `max`"]);

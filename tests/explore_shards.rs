@@ -98,7 +98,7 @@ fn shards_together_give_the_bytes_of_one_sweep() {
     let names_of_all =
         ["front.csv", "front.svg", "points.csv", "points.jsonl", "report.html", "sensitivity.svg"];
     assert_eq!(names, names_of_all);
-    for count in [1, 4, 20] {
+    for count in [1, 4, 16] {
         let place = Place::planned();
         // In another order than their own.
         for number in (0..count).rev() {
@@ -167,7 +167,10 @@ fn status_tells_what_is_done_and_what_is_under_way() {
     let status: Value =
         serde_json::from_slice(&fs::read(place.path().join("status.json")).unwrap()).unwrap();
     let row = |shard: u64, state: &str, results: u64| serde_json::json!({ "of": 3, "shard": shard, "state": state, "results": results });
-    assert_eq!(status["rows"], serde_json::json!([row(0, "under way", 0), row(2, "done", 5)]));
+    assert_eq!(
+        status["rows"],
+        serde_json::json!([row(0, "under way", 0), row(1, "missing", 0), row(2, "done", 5)])
+    );
 }
 
 #[test]
@@ -194,10 +197,22 @@ fn missing_doubled_and_foreign_parts_are_named() {
     write(&[&lines[..2], &others[1..2], &lines[3..]].concat());
     place.merge_refused(&["line 3", "expected point 5, found point 2", "duplicate"]);
     write(&[&lines[..], &lines[4..]].concat());
+    place.merge_refused(&["line 6", "something was added"]);
+    write(&[&lines[..5], &lines[4..]].concat());
     place.merge_refused(&["line 6", "points stand here twice"]);
+    let changed = lines[2].replacen("\"objectives\":[", "\"objectives\":[1", 1);
+    write(&[&lines[..2], &[changed.as_str()], &lines[3..]].concat());
+    place.merge_refused(&["line 6", "its lines were changed", "--shard 1/4"]);
     write(&lines[..4]);
     place.merge_refused(&["line 5", "it ends before point 13"]);
-    write(&lines);
+    // What is damaged is seen, and made again by the command that the message names.
+    let status = stdout(&place.explore(&["status", "plan"]).code(0));
+    assert!(status.contains("damaged"), "{status}");
+    place.shard("1/4");
+    assert_eq!(fs::read_to_string(place.part("1-of-4.jsonl")).unwrap(), text);
+    fs::write(place.part("1-of-4.jsonl"), "").unwrap();
+    place.merge_refused(&["line 1 is not the head of a part", "--shard 1/4"]);
+    place.shard("1/4");
 
     fs::write(place.part("copy of 1-of-4.jsonl"), &text).unwrap();
     place.merge_refused(&["`plan/parts/copy of 1-of-4.jsonl` is no part", "0-of-4.jsonl"]);
@@ -246,6 +261,7 @@ fn steps_refuse_what_they_cannot_do() {
     };
     refused(&["run", "plan", "--shard", "4/4"], "shard 4 of 4: expected 0/4 to 3/4");
     refused(&["run", "plan", "--shard", "x"], "expected K/N");
+    refused(&["run", "plan", "--shard", "0/17"], "17 shards of 16 points");
     refused(&["run", "none", "--shard", "0/4"], "cannot use the plan `none/plan.jsonl`");
     refused(&["plan", "spec.toml", "-o", "plan"], "it is not empty");
     refused(&["spec.toml", "-o", "out", "--engine", "slurm"], "--shards");

@@ -594,3 +594,22 @@ fn files_that_are_not_there_and_folders_of_nothing_are_named() {
         assert!(message.contains(expected), "{message}");
     }
 }
+
+/// Many published numbers have none of ours beside them.
+#[test]
+fn figures_with_numbers_that_cannot_be_compared_are_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| attelier(folder.path(), args).code(0);
+    run(&["reproduce", "rivals", "lines", "--json", "rivals.json", "-o", "rivals"]);
+    let json: Value =
+        serde_json::from_slice(&fs::read(folder.path().join("rivals.json")).unwrap()).unwrap();
+    assert!(json["rows"].as_array().unwrap().iter().any(|row| row["ours"].is_null()));
+    run(&["report", "rivals.json", "rivals/rivals/lines.csv", "-o", "page.html"]);
+    let page = fs::read_to_string(folder.path().join("page.html")).unwrap();
+    assert!(page.contains("CoQMoE, M3ViT-T, ZCU102: power"), "a row is missing");
+    run(&["compare", "rivals.json", "rivals.json"]);
+    // Browsers refuse a drawing whose comment holds two dashes.
+    let drawing = fs::read_to_string(folder.path().join("rivals/rivals/lines.svg")).unwrap();
+    let comment = drawing.split_once("<!--").unwrap().1.split_once("-->").unwrap().0;
+    assert!(!comment.contains("--"), "{comment}");
+}

@@ -124,7 +124,8 @@ fn local(args: &WholeArgs, finish: &Finish, common: &Common) -> Result<Verdict> 
 /// Threads to work on.
 fn jobs(wanted: Option<NonZeroUsize>) -> usize {
     let processors = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    wanted.map_or_else(processors, NonZeroUsize::get)
+    // More threads than this only wait for each other.
+    wanted.map_or_else(processors, NonZeroUsize::get).min(1024)
 }
 
 /// A place beside an output folder: its name with an ending.

@@ -1,6 +1,6 @@
 //! `attelier rtl`: the Verilog of a design or unit, with all that other tools need beside it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use attelier_rtl::{
@@ -58,14 +58,14 @@ pub fn run(args: &RtlArgs, common: &Common) -> Result<Verdict> {
     let folder = OutputFolder::create(&args.output)?;
     let selection = select(&args.target, &args.overrides)?;
     let plan = Plan { beats: args.beats, seed: common.seed };
-    let rows = emit(&selection, plan, &command(args, common), &folder, "")?;
+    let rows = emit(&selection, plan, &command(args, common), &folder)?;
     folder.commit()?;
     write_document(common.json.as_deref(), "attelier-rtl-1", &Outcome { rows: &rows })?;
     output::print(&text(&rows))?;
     Ok(Verdict::Passed)
 }
 
-/// Emits units, each into a folder of its own in the place `inside` of `folder`.
+/// Emits units, each into a folder of its own in `folder`.
 ///
 /// # Errors
 /// A unit that cannot be built; a folder that cannot be written.
@@ -74,23 +74,21 @@ pub fn emit(
     plan: Plan,
     command: &str,
     folder: &OutputFolder,
-    inside: &str,
 ) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for unit in &selection.units {
         let files = files(&**unit, selection, plan, command)?;
         let verilog = |file: &&SourceFile| file.name.ends_with(".v") && file.name != "bench.v";
         let sources = || files.iter().filter(verilog);
-        let place = Path::new(inside).join(unit.name());
         rows.push(Row {
             unit: unit.name().to_owned(),
             parameters: unit.parameters(),
             modules: sources().count(),
             lines: sources().map(|file| file.text.lines().count()).sum(),
-            folder: folder.path().join(&place).display().to_string(),
+            folder: folder.path().join(unit.name()).display().to_string(),
         });
         let files = files.iter().map(|file| (file.name.as_str(), file.text.as_str()));
-        folder.write(&place.to_string_lossy(), files)?;
+        folder.write(unit.name(), files)?;
     }
     Ok(rows)
 }

@@ -6,13 +6,14 @@
 //! and are never found.
 
 use std::{
+    io::ErrorKind,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use anyhow::{Result, anyhow, bail};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
 use crate::report::Identity;
@@ -33,7 +34,7 @@ pub struct Cache {
 }
 
 /// Name of a result: a hash of everything that it depends on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Key(String);
 
@@ -101,7 +102,27 @@ impl Cache {
         let Self { path, connection } = self;
         let connection = connection.into_inner().unwrap_or_else(PoisonError::into_inner);
         connection.close().map_err(|(_, error)| explain(&path, error.into()))?;
-        std::fs::remove_file(&path).map_err(|error| explain(&path, error.into()))
+        for ending in ["", "-wal", "-shm"] {
+            let mut name = path.as_os_str().to_owned();
+            name.push(ending);
+            match std::fs::remove_file(&name) {
+                // Closing takes the last two away, and another process may have been faster.
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(explain(&path, error.into()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Number of results in the cache of another process, which is left alone; `None` if it cannot be
+    /// read just now.
+    pub fn peek(path: &Path) -> Option<u64> {
+        let connection =
+            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+        let count = connection.query_row("SELECT count(*) FROM results", [], |row| row.get(0));
+        count.ok().map(i64::unsigned_abs)
     }
 
     /// Stores a result. The first result of a name stays: a second one is the same.

@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     fs::{self, File},
-    io::{BufRead, BufReader, Lines, Write},
+    io::{BufRead, BufReader, Lines, Read, Write},
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -30,6 +30,9 @@ use crate::output::OutputFile;
 
 /// Kind of the file.
 const SCHEMA: &str = "attelier-part-1";
+
+/// Most missing shards that are named.
+const MOST_NAMED: usize = 12;
 
 /// One of `of` equal parts of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,6 +125,35 @@ struct Line {
     record: Option<String>,
 }
 
+/// Last line of a part: a hash of all lines before it.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Seal {
+    blake3: String,
+}
+
+/// Writes lines and hashes them.
+struct Sealing<W> {
+    to: W,
+    hasher: blake3::Hasher,
+}
+
+impl<W: Write> Sealing<W> {
+    fn new(to: W) -> Self {
+        Self { to, hasher: blake3::Hasher::new() }
+    }
+
+    fn line(&mut self, value: &impl Serialize) -> Result<()> {
+        let line = serde_json::to_string(value)? + "\n";
+        self.hasher.update(line.as_bytes());
+        Ok(self.to.write_all(line.as_bytes())?)
+    }
+
+    fn seal(mut self) -> Result<()> {
+        let blake3 = self.hasher.finalize().to_hex().to_string();
+        self.line(&Seal { blake3 })
+    }
+}
+
 /// What running a shard did.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Done {
@@ -140,9 +172,18 @@ pub struct Done {
 pub fn run(plan: &Plan, shard: Shard, jobs: usize) -> Result<Done> {
     let points: Vec<usize> = shard.points(plan).collect();
     let path = shard.path(plan);
+    if shard.of > plan.len() {
+        bail!("{} shards of {} points: expected at most one for each point", shard.of, plan.len());
+    }
     if path.exists() {
-        Part::open(plan, shard)?;
-        return Ok(Done { points: points.len(), cached: points.len(), before: true });
+        match Part::check(plan, shard) {
+            Ok(()) => {
+                return Ok(Done { points: points.len(), cached: points.len(), before: true });
+            }
+            Err(error) if Part::is_foreign(plan, shard) => return Err(error),
+            // What is damaged is made again.
+            Err(_) => {}
+        }
     }
     let cache_path = shard.cache(plan);
     let cache = Cache::open(&cache_path)?;
@@ -166,21 +207,22 @@ pub fn run(plan: &Plan, shard: Shard, jobs: usize) -> Result<Done> {
 }
 
 fn write<'a>(
-    file: &mut impl Write,
+    file: impl Write,
     plan: &Plan,
     shard: Shard,
     cache: &Cache,
     outcomes: impl Iterator<Item = (&'a usize, Outcome)>,
 ) -> Result<()> {
-    writeln!(file, "{}", serde_json::to_string(&Head::of(plan, shard))?)?;
+    let mut file = Sealing::new(file);
+    file.line(&Head::of(plan, shard))?;
     for (&point, outcome) in outcomes {
         let record = outcome.key.as_ref().map(|key| cache.expect(key)).transpose()?;
         let id = plan.point(point).map_or_else(String::new, |(_, id)| id.to_owned());
         let Outcome { status, reason, key, objectives, .. } = outcome;
         let line = Line { point, id, status, reason, key, objectives, record };
-        writeln!(file, "{}", serde_json::to_string(&line)?)?;
+        file.line(&line)?;
     }
-    Ok(())
+    file.seal()
 }
 
 /// A part that is being read.
@@ -188,6 +230,8 @@ struct Part {
     path: PathBuf,
     lines: Lines<BufReader<File>>,
     line: usize,
+    hasher: blake3::Hasher,
+    remedy: String,
 }
 
 impl Part {
@@ -195,53 +239,90 @@ impl Part {
         let path = shard.path(plan);
         let fail = || format!("cannot use the part `{}`", path.display());
         let mut lines = BufReader::new(File::open(&path).with_context(fail)?).lines();
-        let head = lines.next().transpose().with_context(fail)?.unwrap_or_default();
-        let head: Head = serde_json::from_str(&head)
-            .map_err(|_| anyhow!("line 1 is not the head of a part; run the shard again"))
+        let remedy =
+            format!("run `attelier explore run {} --shard {shard}` again", plan.folder.display());
+        let text = lines.next().transpose().with_context(fail)?.unwrap_or_default();
+        let head: Head = serde_json::from_str(&text)
+            .map_err(|_| anyhow!("line 1 is not the head of a part; {remedy}"))
             .with_context(fail)?;
         let expected = Head::of(plan, shard);
         if head.plan != expected.plan || head.schema != expected.schema {
-            return Err(anyhow!("it is of another plan; remove it and run the shard again"))
+            return Err(anyhow!("it is of another plan; remove it, and {remedy}"))
                 .with_context(fail);
         }
         if head != expected {
             return Err(anyhow!(
-                "it holds shard {}/{} under the name of {shard}: a duplicate",
+                "it holds shard {}/{} under the name of {shard}: a duplicate; remove it, and {remedy}",
                 head.shard,
                 head.of
             ))
             .with_context(fail);
         }
-        Ok(Self { path, lines, line: 1 })
+        let mut part = Self { path, lines, line: 1, hasher: blake3::Hasher::new(), remedy };
+        part.take_in(&text);
+        Ok(part)
+    }
+
+    /// Whether it is a part, but of something else.
+    fn is_foreign(plan: &Plan, shard: Shard) -> bool {
+        let mut text = String::new();
+        let read = File::open(shard.path(plan))
+            .and_then(|file| BufReader::new(file).take(4096).read_line(&mut text));
+        let head = serde_json::from_str::<Head>(&text);
+        read.is_ok() && head.is_ok_and(|head| head != Head::of(plan, shard))
+    }
+
+    /// Reads a part to its end.
+    fn check(plan: &Plan, shard: Shard) -> Result<()> {
+        let mut part = Self::open(plan, shard)?;
+        for point in shard.points(plan) {
+            let id = plan.point(point).map_or("", |(_, id)| id);
+            part.next(point, id)?;
+        }
+        part.end()
+    }
+
+    fn take_in(&mut self, line: &str) {
+        self.hasher.update(line.as_bytes());
+        self.hasher.update(b"\n");
     }
 
     /// The next line, which has to be that of `point`.
     fn next(&mut self, point: usize, id: &str) -> Result<Line> {
         self.line += 1;
         let found = self.lines.next().transpose().map_err(anyhow::Error::from);
-        let parse = |text: Option<String>| {
+        let mut parse = |text: Option<String>| {
             let text = text
                 .with_context(|| format!("it ends before point {point}: it was copied in part"))?;
+            self.take_in(&text);
             let line: Line = serde_json::from_str(&text).context("this is no point")?;
             if line.point != point || line.id != id {
                 bail!("expected point {point}, found point {}: missing or a duplicate", line.point);
             }
             Ok(line)
         };
-        found.and_then(parse).with_context(|| self.place())
+        let found = found.and_then(&mut parse);
+        found.with_context(|| self.place())
     }
 
     fn end(&mut self) -> Result<()> {
         self.line += 1;
-        match self.lines.next() {
-            None => Ok(()),
-            Some(_) => Err(anyhow!("expected the end: points stand here twice"))
-                .with_context(|| self.place()),
-        }
+        let blake3 = self.hasher.finalize().to_hex().to_string();
+        let last = self.lines.next().transpose()?.unwrap_or_default();
+        let checked = match serde_json::from_str::<Seal>(&last) {
+            Ok(seal) if seal != (Seal { blake3 }) => Err("its lines were changed"),
+            Ok(_) if self.lines.next().is_some() => Err("expected the end: something was added"),
+            Ok(_) => Ok(()),
+            Err(_) => {
+                Err("expected its checksum: points stand here twice, or it was copied in part")
+            }
+        };
+        checked.map_err(anyhow::Error::msg).with_context(|| self.place())
     }
 
     fn place(&self) -> String {
-        format!("cannot use the part `{}`, line {}", self.path.display(), self.line)
+        let Self { path, line, remedy, .. } = self;
+        format!("cannot use the part `{}`, line {line} ({remedy})", path.display())
     }
 }
 
@@ -271,7 +352,8 @@ impl<'a> Parts<'a> {
             );
         }
         let missing: Vec<String> = (0..of)
-            .filter(|number| !numbers.contains(number))
+            .filter(|number| numbers.binary_search(number).is_err())
+            .take(MOST_NAMED)
             .map(|number| format!("{number}/{of}"))
             .collect();
         if !missing.is_empty() {
@@ -332,6 +414,17 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// Shards whose parts cannot be used, of those that are there.
+///
+/// # Errors
+/// As [`present`].
+pub fn damaged(plan: &Plan) -> Result<Vec<Shard>> {
+    let present = present(plan)?.into_iter();
+    let shards = present
+        .flat_map(|(of, numbers)| numbers.into_iter().map(move |number| Shard { number, of }));
+    Ok(shards.filter(|shard| Part::check(plan, *shard).is_err()).collect())
+}
+
 /// Numbers of the shards whose parts are there, by the number of all shards.
 ///
 /// # Errors
@@ -365,7 +458,7 @@ pub fn under_way(plan: &Plan) -> Result<Vec<(Shard, u64)>> {
         let Some(stem) = name.strip_suffix(".cache") else { continue };
         let Some(shard) = Shard::from_file_name(&format!("{stem}.jsonl")) else { continue };
         if !shard.path(plan).exists() {
-            found.push((shard, Cache::open(&shard.cache(plan))?.count()?));
+            found.push((shard, Cache::peek(&shard.cache(plan)).unwrap_or(0)));
         }
     }
     found.sort_unstable();

@@ -191,10 +191,11 @@ fn id(space: &Space<'_>, seed: u64, genes: &[usize]) -> String {
 
 /// Hash of the file that holds a workload; none of a preset.
 fn workload_file(name: &str) -> Result<Option<String>> {
-    let Some(path) = workload::file(name).filter(|path| path.is_file()) else { return Ok(None) };
+    let Some(path) = workload::file(name) else { return Ok(None) };
     let mut hasher = blake3::Hasher::new();
-    File::open(path)
-        .and_then(|mut file| io::copy(&mut file, &mut hasher))
-        .with_context(|| format!("cannot read the workload `{}`", path.display()))?;
+    File::open(path).and_then(|mut file| io::copy(&mut file, &mut hasher)).with_context(|| {
+        let path = path.display();
+        format!("cannot read the workload `{path}`; paths start in the folder of the command")
+    })?;
     Ok(Some(hasher.finalize().to_hex().to_string()))
 }

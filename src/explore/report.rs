@@ -19,7 +19,7 @@ use crate::table::{
 };
 
 /// Results that every table of points has.
-const COLUMNS: [&str; 11] = [
+pub const COLUMNS: [&str; 11] = [
     "cycles",
     "seconds",
     "ops_executed",
@@ -32,6 +32,9 @@ const COLUMNS: [&str; 11] = [
     "power_w",
     "area_mm2",
 ];
+
+/// Columns of every table of points that are no results.
+pub const FIXED: [&str; 5] = ["point", "status", "front", "reason", "command"];
 
 /// Most rows of the front in print; the files have all.
 const PRINTED: usize = 40;
@@ -232,7 +235,8 @@ impl<'a, W: Write> CsvTable<'a, W> {
 }
 
 /// What is printed: how many points became what, the front, and the commands of its points.
-pub fn text(explored: &Explored<'_>, chosen: Option<usize>) -> String {
+/// `asked` says that the user chose the point.
+pub fn text(explored: &Explored<'_>, chosen: Option<usize>, asked: bool) -> String {
     let Explored { spec, space, sweep } = *explored;
     let points = &sweep.outcomes;
     let count = |status| points.iter().filter(|outcome| outcome.status == status).count();
@@ -261,7 +265,9 @@ pub fn text(explored: &Explored<'_>, chosen: Option<usize>) -> String {
     }
     let all = sweep.front.len();
     text += &format!("\nPareto front, {} points\n", grouped(all as u64));
-    let objectives = objectives(spec);
+    let objectives = spec.objectives.iter().map(|objective| &objective.part);
+    let is_beside = |part: &&Objective| spec.axes.iter().all(|axis| axis.name() != part.name);
+    let objectives: Vec<&Objective> = objectives.filter(is_beside).collect();
     let heads: Vec<String> = objectives
         .iter()
         .map(|part| format!("{} ({})", part.name, if part.maximise { "max" } else { "min" }))
@@ -291,7 +297,8 @@ pub fn text(explored: &Explored<'_>, chosen: Option<usize>) -> String {
         text += &format!("{}: {}\n", row.point, row.command);
     }
     if let Some(chosen) = chosen {
-        text += &format!("\nChosen (nearest to the best in everything): point {chosen}\n");
+        let why = if asked { "as asked" } else { "nearest to the best in everything" };
+        text += &format!("\nChosen, {why}: point {chosen}\n");
     }
     text
 }

@@ -15,6 +15,7 @@ use toml::Spanned;
 use super::{
     axis::{Axis, RawAxis},
     expression::Expression,
+    report,
     sample::{Budget, Method},
 };
 use crate::workload;
@@ -149,7 +150,8 @@ impl Spec {
             Ok(Sited { part: Objective { name, value, maximise }, span })
         };
         let objectives = raw.objectives.into_inner().into_iter();
-        let objectives = objectives.map(objective).collect::<Result<_, _>>()?;
+        let objectives = objectives.map(objective).collect::<Result<Vec<_>, _>>()?;
+        reader.check_names(&axes, &objectives)?;
         Ok(Self {
             design: design.name.to_owned(),
             workload: raw.workload,
@@ -195,6 +197,32 @@ impl Reader<'_> {
     ) -> Diagnostic {
         let (title, label) = (title.to_owned(), label.to_owned());
         Diagnostic { title, label, origin: self.origin.clone(), span, help }
+    }
+
+    /// Refuses names of objectives that are taken: columns of a table have one meaning each.
+    fn check_names(
+        &self,
+        axes: &[Axis],
+        objectives: &[Sited<Objective>],
+    ) -> Result<(), Diagnostic> {
+        for (place, objective) in objectives.iter().enumerate() {
+            let Objective { name, value, .. } = &objective.part;
+            let paths = || axes.iter().flat_map(|axis| &axis.paths);
+            let is_column = report::FIXED.contains(&name.as_str())
+                || report::COLUMNS.contains(&name.as_str())
+                || paths().any(|path| path == name);
+            let taken = if name != value.text.trim() && is_column {
+                "it is the name of another column"
+            } else if objectives[..place].iter().any(|other| other.part.name == *name) {
+                "another objective has it"
+            } else {
+                continue;
+            };
+            let title = format!("the objective cannot be called `{name}`");
+            let help = "give it a name of its own: `name = \"...\"`".to_owned();
+            return Err(self.refuse(objective.span.clone(), &title, taken, Some(help)));
+        }
+        Ok(())
     }
 
     fn expression(

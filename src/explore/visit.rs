@@ -1,6 +1,6 @@
 //! Visiting points: each is built, simulated and judged, several at the same time.
 
-use std::{sync::Mutex, time::Instant};
+use std::{collections::BTreeSet, sync::Mutex, time::Instant};
 
 use anyhow::{Result, anyhow};
 use rayon::{ThreadPool, prelude::*};
@@ -26,8 +26,8 @@ pub struct Visitor<'a> {
     bar: Mutex<Bar>,
     /// Results that were found in the cache and not put there by this visitor.
     cached: usize,
-    /// A result that [`check_names`](Self::check_names) has made.
-    fresh: Option<Key>,
+    /// Results that this visitor has made.
+    fresh: BTreeSet<Key>,
 }
 
 struct Bar {
@@ -52,7 +52,15 @@ impl<'a> Visitor<'a> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build()?;
         let bar =
             Bar { done: 0, total: count as u64, start: Instant::now(), progress: Progress::new() };
-        Ok(Self { spec, space, cache, pool, bar: Mutex::new(bar), cached: 0, fresh: None })
+        Ok(Self {
+            spec,
+            space,
+            cache,
+            pool,
+            bar: Mutex::new(bar),
+            cached: 0,
+            fresh: BTreeSet::new(),
+        })
     }
 
     /// Results that were known before.
@@ -78,7 +86,9 @@ impl<'a> Visitor<'a> {
             }
             match self.space.simulate(&ready, self.cache) {
                 Ok(stored) => {
-                    self.fresh = (!stored.cached).then_some(stored.key);
+                    if !stored.cached {
+                        self.fresh.insert(stored.key);
+                    }
                     let values = values(&ready.parameters, &parse(&stored.text)?);
                     return names::check_numbers(self.spec, &values);
                 }
@@ -105,8 +115,10 @@ impl<'a> Visitor<'a> {
             };
             points.par_iter().with_max_len(1).map(one).collect::<Result<_>>()
         })?;
+        let made = visited.iter().filter(|(_, cached)| !cached);
+        self.fresh.extend(made.filter_map(|(outcome, _)| outcome.key.clone()));
         let known = |(outcome, cached): &&(Outcome, bool)| {
-            *cached && (self.fresh.is_none() || outcome.key != self.fresh)
+            *cached && outcome.key.as_ref().is_none_or(|key| !self.fresh.contains(key))
         };
         self.cached += visited.iter().filter(known).count();
         Ok(visited.into_iter().map(|(outcome, _)| outcome).collect())

@@ -62,7 +62,7 @@ pub fn svg(figure: &Figure, rows: &[Row], seed: u64) -> Result<String> {
     }
     let svg = pairs_svg(&panels)?;
     let caption = format!(
-        "<!-- attelier {}, attelier reproduce {} {} --seed {seed} -->\n",
+        "<!-- attelier {}, attelier reproduce {} {}, seed {seed} -->\n",
         env!("CARGO_PKG_VERSION"),
         figure.paper,
         figure.name

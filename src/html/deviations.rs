@@ -9,12 +9,12 @@ pub struct Row<'a> {
     pub names: Vec<&'a str>,
     /// The published number.
     pub published: f64,
-    /// Ours.
-    pub ours: f64,
+    /// Ours, where it can be told.
+    pub ours: Option<f64>,
     /// Unit of both.
     pub unit: &'a str,
-    /// Relative deviation of ours.
-    pub deviation: f64,
+    /// Relative deviation of ours, where it means something.
+    pub deviation: Option<f64>,
     /// Source, or what was simulated.
     pub remark: &'a str,
 }
@@ -29,18 +29,23 @@ pub fn table<'a>(
     let head = names.iter().fold(Table::new(title), |table, name| table.text(name));
     let rows = rows.into_iter().map(|row| {
         let text = |value: f64| format!("{} {}", quantity::number(value), row.unit);
-        let [published, ours] =
-            [row.published, row.ours].map(|value| Cell::keyed(text(value), value));
-        let tip = format!(
-            "{}: published {}, ours {}, {:+.1} %",
-            row.names.join(", "),
-            text(row.published),
-            text(row.ours),
-            row.deviation * 100.0
-        );
+        let unknown = || Cell::text("–");
+        let ours = |value| Cell::keyed(text(value), value);
         let mut cells: Vec<Cell> = row.names.iter().map(|name| Cell::text(*name)).collect();
-        cells.extend([published, ours, Cell::deviation(row.deviation)]);
-        cells.extend([Cell::deviation_bar(row.deviation, tip), Cell::text(row.remark)]);
+        cells.push(Cell::keyed(text(row.published), row.published));
+        cells.push(row.ours.map_or_else(unknown, ours));
+        cells.push(row.deviation.map_or_else(unknown, Cell::deviation));
+        let bar = row.ours.zip(row.deviation).map(|(ours, deviation)| {
+            let tip = format!(
+                "{}: published {}, ours {}, {:+.1} %",
+                row.names.join(", "),
+                text(row.published),
+                text(ours),
+                deviation * 100.0
+            );
+            Cell::deviation_bar(deviation, tip)
+        });
+        cells.extend([bar.unwrap_or_else(unknown), Cell::text(row.remark)]);
         cells
     });
     head.number("published")

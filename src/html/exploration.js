@@ -44,11 +44,15 @@ function words(value, unit) {
 
 /** Round numbers that cover a range. */
 function ticks(low, high, count) {
+  // Numbers that differ by rounding alone are one number.
+  if (!(high - low > 1e-12 * Math.max(Math.abs(low), Math.abs(high)))) return [low];
   const raw = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= raw);
   const marks = [];
-  for (let at = Math.ceil(low / step - 1e-9); at * step <= high + step * 1e-9; at += 1) marks.push(at * step);
+  const first = Math.ceil(low / step - 1e-9);
+  // Adding zero makes a 0 of -0.
+  for (let at = 0; at <= 2 * count + 2 && (first + at) * step <= high + step * 1e-9; at += 1) marks.push((first + at) * step + 0);
   return marks;
 }
 

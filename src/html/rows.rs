@@ -75,10 +75,10 @@ fn published(rows: &Rows) -> Vec<Block> {
     let mut papers: IndexMap<&str, Vec<deviations::Row<'_>>> = IndexMap::new();
     for row in &rows.rows {
         let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
-        let number = |name: &str| row.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN);
+        let number = |name: &str| row.get(name).and_then(Value::as_f64);
         papers.entry(text("paper")).or_default().push(deviations::Row {
             names: vec![text("item"), text("verdict")],
-            published: number("published"),
+            published: number("published").unwrap_or(f64::NAN),
             ours: number("ours"),
             unit: text("unit"),
             deviation: number("deviation"),

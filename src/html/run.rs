@@ -167,9 +167,9 @@ fn published(run: &Run) -> Option<Block> {
     let rows = run.published.iter().map(|row| deviations::Row {
         names: vec![&row.item],
         published: row.published,
-        ours: row.ours,
+        ours: Some(row.ours),
         unit: &row.unit,
-        deviation: row.deviation,
+        deviation: Some(row.deviation),
         remark: &row.source,
     });
     deviations::table("Published beside ours", &["number"], "source", rows)

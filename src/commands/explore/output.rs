@@ -130,9 +130,6 @@ impl Files<'_> {
             let page = page(&folder)?;
             folder.write("", [("report.html", page.as_str())])?;
         }
-        if let (Some(Then::Rtl), Some(chosen)) = (finish.then, chosen) {
-            emit(&folder, explored, chosen)?;
-        }
         folder.commit()?;
         if let Some(file) = json {
             let Explored { spec, space, .. } = explored;
@@ -146,7 +143,14 @@ impl Files<'_> {
             };
             file.commit_json(&document("attelier-explore-1", &body))?;
         }
-        output::print(&report::text(explored, chosen))?;
+        output::print(&report::text(explored, chosen, finish.choose.is_some()))?;
+        // Last, for it may take minutes: what was explored is safe.
+        if let (Some(Then::Rtl), Some(chosen)) = (finish.then, chosen) {
+            let folder = OutputFolder::create(&finish.output.join("rtl"))?;
+            emit(&folder, explored, chosen)
+                .with_context(|| format!("the sweep is done; point {chosen} has no Verilog"))?;
+            folder.commit()?;
+        }
         Ok(if chosen.is_none() { Verdict::CheckFailed } else { Verdict::Passed })
     }
 }
@@ -190,7 +194,7 @@ fn emit(folder: &OutputFolder, explored: &Explored<'_>, point: usize) -> Result<
     );
     let selection = cosim::select(&spec.design, &Overrides { config: None, set })?;
     let plan = cosim::Plan { beats: BEATS, seed: space.seed };
-    rtl::emit(&selection, plan, &command, folder, "rtl")?;
+    rtl::emit(&selection, plan, &command, folder)?;
     Ok(())
 }
 

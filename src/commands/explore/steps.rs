@@ -156,6 +156,19 @@ pub fn status(args: &StatusArgs, common: &Common) -> Result<Verdict> {
     for (shard, results) in part::under_way(&plan)? {
         rows.push(Row { of: shard.of, shard: shard.number, state: "under way", results });
     }
+    for shard in part::damaged(&plan)? {
+        let is_it = |row: &&mut Row| (row.of, row.shard) == (shard.of, shard.number);
+        if let Some(row) = rows.iter_mut().find(is_it) {
+            (row.state, row.results) = ("damaged", 0);
+        }
+    }
+    // With parts of one number of shards it is known which are missing.
+    if let [of] = part::present(&plan)?.into_keys().collect::<Vec<_>>()[..] {
+        let begun: Vec<usize> =
+            rows.iter().filter(|row| row.of == of).map(|row| row.shard).collect();
+        let missing = (0..of).filter(|shard| !begun.contains(shard));
+        rows.extend(missing.map(|shard| Row { of, shard, state: "missing", results: 0 }));
+    }
     rows.sort_by_key(|row| (row.of, row.shard));
     let columns = [("of", Right), ("shard", Right), ("state", Left), ("points", Right)];
     let cells = rows.iter().map(|row| {
