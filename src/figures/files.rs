@@ -132,6 +132,6 @@ mod tests {
         let text = index(&[(&FIGURES[0], &outcome)]);
         assert!(text.contains("| spatten fig19 | 2 | 1 | 0 | 0 | 0 | 1 |"), "{text}");
         assert!(text.contains("* spatten fig7: "), "{text}");
-        assert!(svg(&FIGURES[0], &outcome.rows, 3).unwrap().contains("--seed 3"));
+        assert!(svg(&FIGURES[0], &outcome.rows, 3).unwrap().contains(", seed 3"));
     }
 }

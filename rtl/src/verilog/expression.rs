@@ -158,7 +158,7 @@ fn binary(module: &Module, op: BinaryOp, a: SignalId, b: SignalId) -> String {
 fn extended(module: &Module, of: SignalId, width: u32) -> String {
     let ty = module.ty(of);
     let more = width - ty.width;
-    if let Op::Constant(bits) = &module.node(of).op {
+    if let Some(bits) = constant(module, of) {
         let mut wide = Bits::zero(width);
         crate::words::sign_extend(
             wide.words_mut(),
@@ -176,6 +176,16 @@ fn extended(module: &Module, of: SignalId, width: u32) -> String {
     } else {
         let sign = format!("{text}[{}]", ty.width - 1);
         format!("{{{{{more}{{{sign}}}}}, {text}}}")
+    }
+}
+
+/// The constant that a signal is printed as, through changes of its signedness.
+fn constant(module: &Module, id: SignalId) -> Option<&Bits> {
+    let node = module.node(id);
+    match &node.op {
+        Op::Constant(bits) => Some(bits),
+        Op::Unary(UnaryOp::Cast, of) if node.name.is_none() => constant(module, *of),
+        _ => None,
     }
 }
 

@@ -136,7 +136,7 @@ pub fn layer_norm(sizes: &Sizes) -> Result<Arc<Module>, Error> {
     let is_positive = m.wire("variance_is_positive", &(!variance.msb() & variance.any()));
     let radicand = is_positive.mux(&variance, 1);
     let extracts = m.wire("extracts", &(&is_adding & &ended[moments as usize + 1]));
-    let root = m.instance("root", &root_module);
+    let root = m.instance("square_root_of_variance", &root_module);
     root.input("start", &extracts).input("x", &radicand);
     let divides = m.wire("divides", &(&is_rooting & !root.output("busy")));
     let quotient = m.instance("inverse", &divider);
