@@ -1,7 +1,7 @@
 //! The search against the whole of the ready-made spaces: how much of the front it finds with a tenth
 //! of the points.
 //!
-//! The space of PIM-GPT is visited whole here. Those of Edge-MoE and SpAtten take minutes and an hour:
+//! The space of PIM-GPT is visited whole here. Those of Edge-MoE and SpAtten take minutes:
 //! `cargo test --release --test explore_search -- --ignored`.
 #![allow(clippy::unwrap_used, reason = "a test may stop here")]
 
@@ -85,7 +85,7 @@ fn a_tenth_of_the_points_finds_the_front_of_edge_moe() {
 }
 
 #[test]
-#[ignore = "visits 10,080 machines, an hour"]
+#[ignore = "visits 1,680 machines, some minutes"]
 fn a_tenth_of_the_points_finds_the_front_of_spatten() {
     for share in shares("spatten.toml") {
         assert!((0.95..=1.0 + 1e-12).contains(&share), "{share}");

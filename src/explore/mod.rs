@@ -2,8 +2,8 @@
 //! named.
 //!
 //! * [`spec`]: what a user writes. [`axis`]: parameters that move together. [`sample`] and [`nsga2`]:
-//!   which points are visited. [`expression`]: conditions. [`names`]: what they may speak of.
-//! * [`point`]: from values to a result. [`visit`]: what became of it. [`cache`]: results kept between
+//!   which points are visited. [`expression`]: conditions. `names`: what they may speak of.
+//! * [`point`]: from values to a result. `visit`: what became of it. [`cache`]: results kept between
 //!   runs.
 //! * [`pareto`]: the front. [`choice`]: one point of it. [`hypervolume`]: how good a front is.
 //! * [`plan`] and [`part`]: a sweep cut into shards for many machines. [`slurm`]: their jobs.
