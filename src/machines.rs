@@ -18,6 +18,7 @@ use anyhow::{Context, Result, bail};
 use attelier_hw::{
     config::{self, Config},
     diagnostic::{Diagnostic, MAX_TEXT_BYTES, SourceText},
+    record::Record,
 };
 use attelier_sim::{
     designs::pim_gpt::functional::Functional, energy::Energy, kernel::run::Mode, observe::Observer,
@@ -32,14 +33,32 @@ use attelier_workloads::{
 
 use crate::{cli::Overrides, values::ValueRun};
 
-/// A checked design that can run a workload.
-pub trait Machine: Send + Sync {
+/// The parameters of a checked design; every [`Record`] has them.
+pub trait Parameters {
     /// Hash of all parameters.
     fn config_hash(&self) -> String;
     /// All parameters as TOML with units and sources.
     fn show(&self, config: &Config) -> String;
     /// All parameters, derived ones included, as sections of values.
     fn parameters(&self) -> serde_json::Value;
+}
+
+impl<R: Record> Parameters for R {
+    fn config_hash(&self) -> String {
+        Record::config_hash(self)
+    }
+
+    fn show(&self, config: &Config) -> String {
+        Record::show(self, config)
+    }
+
+    fn parameters(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("a record holds only text, switches and integers")
+    }
+}
+
+/// A checked design that can run a workload.
+pub trait Machine: Parameters + Send + Sync {
     /// Bandwidth that the memory offers [B/s].
     fn peak_bytes_per_s(&self) -> f64;
     /// Simulates.

@@ -14,6 +14,8 @@ use std::{
 };
 
 use common::{attelier, is_empty, stderr, stdout};
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
@@ -227,6 +229,42 @@ fn a_sweep_that_was_killed_goes_on_where_it_stopped() {
     assert_eq!(files(whole.path()), files(folder.path()));
 }
 
+/// The small space ten times, so that there is something left to kill.
+const LARGE: [(&str, &str); 2] = [
+    ("range = { from = 3, to = 5, step = 2 }", "range = { from = 1, to = 40 }"),
+    ("[6144, 3072, 3073]", "[6144, 3072]"),
+];
+
+#[test]
+fn twenty_kills_change_no_byte_of_any_file() {
+    let spec =
+        LARGE.into_iter().fold(SMALL.to_owned(), |spec, (old, new)| spec.replacen(old, new, 1));
+    let [whole, folder] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    explore(whole.path(), &spec, &[]).code(0);
+    fs::write(folder.path().join("spec.toml"), &spec).unwrap();
+    let cache = folder.path().join("out.cache");
+    let mut random = Pcg64Mcg::seed_from_u64(9);
+    for kill in 0..20 {
+        let mut child = start(folder.path());
+        // Some time after some more results: anywhere within a point, a write or the start.
+        let least = results(&cache).unwrap_or(0) + random.random_range(0..12);
+        while results(&cache).is_none_or(|known| known < least) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        thread::sleep(Duration::from_micros(random.random_range(0..20_000)));
+        child.kill().unwrap();
+        assert!(!child.wait().unwrap().success(), "kill {kill} came too late");
+    }
+    let known = results(&cache).unwrap();
+    assert!(known < results(&whole.path().join("out.cache")).unwrap());
+    let text = stdout(&explore(folder.path(), &spec, &[]).code(0));
+    assert!(text.contains(&format!("; {known} results from the cache")), "{known}: {text}");
+    for name in common::names(&whole.path().join("out")) {
+        let read = |folder: &Path| fs::read(folder.join("out").join(&name)).unwrap();
+        assert!(read(whole.path()) == read(folder.path()), "{name} differs");
+    }
+}
+
 #[test]
 fn two_processes_share_a_cache() {
     let [whole, one, two] = [(); 3].map(|()| tempfile::tempdir().unwrap());
@@ -326,6 +364,14 @@ fn objectives_that_are_no_number_are_refused_with_the_reason() {
         &named("x").replace("min = \"key_sram.bytes\"", "min = \"key_sram.bytes\", name = \"x\""),
         &["cannot be called `x`", "another objective has it"],
     );
+    refused(&objective("seconds | abs"), &["this is no number", "unknown filter", "spec.toml:4"]);
+    refused(&objective("cycles < 5"), &["this is no number", "at the first point", "^"]);
+    let constraint = |text: &str| with("topk_value.parallelism < 4 or memory.channels > 1", text);
+    refused(
+        &constraint("cycles"),
+        &["this is no condition", "expected a comparison", "spec.toml:5"],
+    );
+    refused(&constraint("cycles | abs < 5"), &["this is no condition", "unknown filter", "^"]);
     refused(&objective("cycles *"), &["this is no number", "spec.toml:4", "^"]);
     refused(&objective("cycle * 2"), &["unknown name `cycle`", "did you mean `cycles`?"]);
     refused(&with("min = \"cycles\"", "name = \"x\""), &["needs a direction", "`min` or `max`"]);

@@ -243,6 +243,8 @@ fn a_plan_that_was_changed_is_refused() {
     refused("{}\n", "line 1 is not the head of a plan");
     let version = format!("\"version\":\"{}\"", env!("CARGO_PKG_VERSION"));
     refused(&text.replace(&version, "\"version\":\"0.0.1\""), "it was made by attelier 0.0.1");
+    let build = text.split_once("\"build\":\"").unwrap().1[..16].to_owned();
+    refused(&text.replace(&build, "0000000000000000"), "made by another build");
     refused(&text.replace("\"seed\":0", "\"seed\":1"), "line 2: this is not point 0");
     refused(&text.replace("[1, 2]", "[2, 1]"), "line 2: this is not point 0");
     let cut = text.lines().take(10).collect::<Vec<_>>().join("\n");

@@ -2,8 +2,8 @@
 //!
 //! A result is written as soon as its point is done, so a sweep that was killed goes on where it
 //! stopped. Several processes may use one file at once (write-ahead logging, one writer waits for the
-//! other). A key contains the version of the simulator: results of another version stay in the file
-//! and are never found.
+//! other). A key contains the version of the simulator and a hash of its sources: results of another
+//! build stay in the file and are never found.
 
 use std::{
     io::ErrorKind,
@@ -24,6 +24,9 @@ const APPLICATION: i32 = i32::from_be_bytes(*b"ATLC");
 /// Layout of the tables; another one is refused.
 const LAYOUT: i32 = 1;
 
+/// A hash of the sources that results depend on; see `build.rs`.
+pub const BUILD: &str = env!("ATTELIER_BUILD");
+
 /// How long a process waits for another one that writes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -41,11 +44,15 @@ pub struct Key(String);
 impl Key {
     /// The key of the run that `identity` describes; its command line has no part in it.
     pub fn of(identity: &Identity) -> Self {
+        Self::of_build(identity, BUILD)
+    }
+
+    fn of_build(identity: &Identity, build: &str) -> Self {
         let Identity { schema, version, design, workload, config_hash, workload_hash, .. } =
             identity;
         let seeds = format!("{} {:?}", identity.seed, identity.workload_seed);
         let mut hasher = blake3::Hasher::new();
-        for part in [schema, version, &**design, workload, config_hash, workload_hash, &seeds] {
+        for part in [schema, version, build, design, workload, config_hash, workload_hash, &seeds] {
             // The length keeps two parts from flowing into each other.
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part.as_bytes());
@@ -205,6 +212,8 @@ mod tests {
         };
         let same = key(|_| {});
         assert_eq!(same, key(|identity| identity.command = "other".into()));
+        assert_eq!(same, Key::of_build(&identity(), BUILD));
+        assert_ne!(same, Key::of_build(&identity(), "another"));
         let changes: [fn(&mut Identity); 7] = [
             |identity| identity.version = "0.0.0",
             |identity| identity.design = "pim-gpt".into(),

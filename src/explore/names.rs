@@ -93,6 +93,25 @@ pub fn check_numbers(spec: &Spec, values: &Value) -> Result<()> {
     Ok(())
 }
 
+/// Refuses expressions that do not give what they should: by the first result, before hours are spent on
+/// the others.
+pub fn check_values(spec: &Spec, values: &Value) -> Result<()> {
+    let label = |reason: String| format!("at the first point: {reason}");
+    for constraint in &spec.constraints {
+        if let Err(reason) = constraint.part.holds(values) {
+            return Err(spec
+                .refuse(constraint, "this is no condition", label(reason), None)
+                .into());
+        }
+    }
+    for objective in &spec.objectives {
+        if let Err(reason) = objective.part.value.number(values) {
+            return Err(spec.refuse(objective, "this is no number", label(reason), None).into());
+        }
+    }
+    Ok(())
+}
+
 /// What the result says about a value that it does not have.
 fn why_unknown(values: &Value, name: &str) -> String {
     let key = name.rsplit('.').next().unwrap_or(name);

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
+    cache::BUILD,
     point::Space,
     sample::{Genes, Method},
     spec::Spec,
@@ -33,6 +34,7 @@ pub const FILE: &str = "plan.jsonl";
 struct Head {
     schema: String,
     version: String,
+    build: String,
     design: String,
     workload: String,
     /// Hash of the file that holds the workload, if it is one.
@@ -84,6 +86,7 @@ pub fn write(path: &Path, spec: &Spec, seed: u64) -> Result<usize> {
     let head = Head {
         schema: SCHEMA.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        build: BUILD.to_owned(),
         design: spec.design.clone(),
         workload: space.workload.clone(),
         workload_file: workload_file(&space.workload)?,
@@ -130,6 +133,14 @@ impl Plan {
                 head.version,
                 head.schema,
                 env!("CARGO_PKG_VERSION"),
+            );
+        }
+        if head.build != BUILD {
+            bail!(
+                "it was made by another build of attelier {} ({}), this is {BUILD}: plan again, or run all \
+                 shards with one build",
+                head.version,
+                head.build
             );
         }
         let spec = Spec::read(SourceText::new(head.origin, head.spec))?;

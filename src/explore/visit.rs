@@ -90,7 +90,8 @@ impl<'a> Visitor<'a> {
                         self.fresh.insert(stored.key);
                     }
                     let values = values(&ready.parameters, &parse(&stored.text)?);
-                    return names::check_numbers(self.spec, &values);
+                    names::check_numbers(self.spec, &values)?;
+                    return names::check_values(self.spec, &values);
                 }
                 Err(Fault::Point(_)) => {}
                 Err(Fault::Cache(error)) => return Err(error),

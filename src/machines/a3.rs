@@ -1,7 +1,7 @@
 //! A3 as a [`Machine`].
 
 use anyhow::{Context, Result};
-use attelier_hw::{a3::A3, config::Config, diagnostic::Diagnostic, record::Record};
+use attelier_hw::{a3::A3, config::Config, diagnostic::Diagnostic};
 use attelier_sim::{
     designs::a3::{arithmetic::A3Arithmetic, energy, simulate, simulate_work},
     energy::Energy,
@@ -23,18 +23,6 @@ pub fn build(config: &Config) -> Result<Box<dyn Machine>, Diagnostic> {
 }
 
 impl Machine for A3 {
-    fn config_hash(&self) -> String {
-        Record::config_hash(self)
-    }
-
-    fn show(&self, config: &Config) -> String {
-        Record::show(self, config)
-    }
-
-    fn parameters(&self) -> serde_json::Value {
-        serde_json::to_value(self).expect("a record holds only text, switches and integers")
-    }
-
     fn peak_bytes_per_s(&self) -> f64 {
         f64::from(self.memory.bytes_per_cycle) * self.clock_hz as f64
     }

@@ -1,7 +1,7 @@
 //! Edge-MoE as a [`Machine`].
 
 use anyhow::{Context, Result, bail};
-use attelier_hw::{config::Config, diagnostic::Diagnostic, edge_moe::EdgeMoe, record::Record};
+use attelier_hw::{config::Config, diagnostic::Diagnostic, edge_moe::EdgeMoe};
 use attelier_sim::{
     designs::edge_moe::{energy, functional, simulate},
     energy::Energy,
@@ -24,18 +24,6 @@ pub fn build(config: &Config) -> Result<Box<dyn Machine>, Diagnostic> {
 }
 
 impl Machine for EdgeMoe {
-    fn config_hash(&self) -> String {
-        Record::config_hash(self)
-    }
-
-    fn show(&self, config: &Config) -> String {
-        Record::show(self, config)
-    }
-
-    fn parameters(&self) -> serde_json::Value {
-        serde_json::to_value(self).expect("a record holds only text, switches and integers")
-    }
-
     fn peak_bytes_per_s(&self) -> f64 {
         self.dram.peak_bytes_per_s as f64
     }

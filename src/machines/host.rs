@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Result, anyhow, bail};
-use attelier_hw::{config::Config, diagnostic::Diagnostic, host::Host, record::Record};
+use attelier_hw::{config::Config, diagnostic::Diagnostic, host::Host};
 use attelier_sim::{
     designs::heads::{Layer, layers},
     energy::Energy,
@@ -39,18 +39,6 @@ pub fn build(config: &Config) -> Result<Box<dyn Machine>, Diagnostic> {
 }
 
 impl Machine for Host {
-    fn config_hash(&self) -> String {
-        Record::config_hash(self)
-    }
-
-    fn show(&self, config: &Config) -> String {
-        Record::show(self, config)
-    }
-
-    fn parameters(&self) -> serde_json::Value {
-        serde_json::to_value(self).expect("a record holds only text, switches and integers")
-    }
-
     fn peak_bytes_per_s(&self) -> f64 {
         self.peak_mb_per_s as f64 * 1e6
     }

@@ -1,7 +1,7 @@
 //! M3ViT's accelerator as a [`Machine`].
 
 use anyhow::{Context, Result, bail};
-use attelier_hw::{config::Config, diagnostic::Diagnostic, m3vit::M3vit, record::Record};
+use attelier_hw::{config::Config, diagnostic::Diagnostic, m3vit::M3vit};
 use attelier_sim::{
     designs::m3vit::simulate, energy::Energy, kernel::run::Mode, observe::Observer,
     result::RunResult,
@@ -17,18 +17,6 @@ pub fn build(config: &Config) -> Result<Box<dyn Machine>, Diagnostic> {
 }
 
 impl Machine for M3vit {
-    fn config_hash(&self) -> String {
-        Record::config_hash(self)
-    }
-
-    fn show(&self, config: &Config) -> String {
-        Record::show(self, config)
-    }
-
-    fn parameters(&self) -> serde_json::Value {
-        serde_json::to_value(self).expect("a record holds only text, switches and integers")
-    }
-
     fn peak_bytes_per_s(&self) -> f64 {
         self.dram.peak_bytes_per_s as f64
     }

@@ -1,7 +1,7 @@
 //! PIM-GPT as a [`Machine`].
 
 use anyhow::{Context, Result, bail};
-use attelier_hw::{config::Config, diagnostic::Diagnostic, pim_gpt::PimGpt, record::Record};
+use attelier_hw::{config::Config, diagnostic::Diagnostic, pim_gpt::PimGpt};
 use attelier_sim::{
     designs::pim_gpt::{energy, functional::Functional, simulate},
     energy::Energy,
@@ -20,18 +20,6 @@ pub fn build(config: &Config) -> Result<Box<dyn Machine>, Diagnostic> {
 }
 
 impl Machine for PimGpt {
-    fn config_hash(&self) -> String {
-        Record::config_hash(self)
-    }
-
-    fn show(&self, config: &Config) -> String {
-        Record::show(self, config)
-    }
-
-    fn parameters(&self) -> serde_json::Value {
-        serde_json::to_value(self).expect("a record holds only text, switches and integers")
-    }
-
     fn peak_bytes_per_s(&self) -> f64 {
         self.memory.peak_bytes_per_s as f64
     }

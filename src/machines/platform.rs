@@ -1,7 +1,7 @@
 //! CPUs and GPUs as a [`Machine`].
 
 use anyhow::{Result, bail};
-use attelier_hw::{config::Config, diagnostic::Diagnostic, platform::Platform, record::Record};
+use attelier_hw::{config::Config, diagnostic::Diagnostic, platform::Platform};
 use attelier_sim::{
     designs::platform::{energy, simulate_attention, simulate_decoding, simulate_image},
     energy::Energy,
@@ -20,18 +20,6 @@ pub fn build(config: &Config) -> Result<Box<dyn Machine>, Diagnostic> {
 }
 
 impl Machine for Platform {
-    fn config_hash(&self) -> String {
-        Record::config_hash(self)
-    }
-
-    fn show(&self, config: &Config) -> String {
-        Record::show(self, config)
-    }
-
-    fn parameters(&self) -> serde_json::Value {
-        serde_json::to_value(self).expect("a record holds only text, switches and integers")
-    }
-
     fn peak_bytes_per_s(&self) -> f64 {
         Platform::peak_bytes_per_s(self)
     }

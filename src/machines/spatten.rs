@@ -4,7 +4,6 @@ use anyhow::{Context, Result, bail};
 use attelier_hw::{
     config::Config,
     diagnostic::Diagnostic,
-    record::Record,
     spatten::{MemoryKind, Spatten},
 };
 use attelier_sim::{
@@ -31,18 +30,6 @@ pub fn build(config: &Config) -> Result<Box<dyn Machine>, Diagnostic> {
 }
 
 impl Machine for Spatten {
-    fn config_hash(&self) -> String {
-        Record::config_hash(self)
-    }
-
-    fn show(&self, config: &Config) -> String {
-        Record::show(self, config)
-    }
-
-    fn parameters(&self) -> serde_json::Value {
-        serde_json::to_value(self).expect("a record holds only text, switches and integers")
-    }
-
     fn peak_bytes_per_s(&self) -> f64 {
         let per_cycle = f64::from(self.memory.channels) * f64::from(self.memory.transaction_bytes);
         let core = per_cycle * self.clock_hz as f64;
