@@ -6,7 +6,7 @@
 //! * SpAtten works on integers in the formats of [`attelier_hw::spatten::formats`];
 //!   `docs/designs/spatten-arithmetic.md` derives the widths.
 //! * PIM-GPT works on BF16 and FP32: [`bf16`], [`bf16_mac`], [`bf16_functions`].
-//! * Edge-MoE works on 32-bit fixed-point numbers: [`fixed`], [`fixed_functions`].
+//! * Edge-MoE works on 32-bit fixed-point numbers: [`fixed`], [`fixed_functions`], [`split_dot`].
 
 pub mod bf16;
 pub mod bf16_functions;
@@ -20,3 +20,4 @@ pub mod qk_array;
 pub mod quant_decision;
 pub mod quantise;
 pub mod softmax;
+pub mod split_dot;

@@ -9,6 +9,7 @@ use attelier_hw::edge_moe::formats::{FEATURE, LINEAR_BIAS, WEIGHT};
 
 use super::edge_gelu::gelu;
 use crate::datapath::fixed::Fixed;
+use crate::datapath::split_dot::SplitInputs;
 
 /// Weights and bias of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,13 +45,18 @@ impl EdgeLinear {
     /// The layer of one token, with GELU or without.
     pub fn token(&self, matrix: &EdgeMatrix, token: &[i32], with_gelu: bool) -> Vec<i32> {
         let outputs = matrix.weights.chunks_exact(matrix.inputs).zip(&matrix.bias);
-        let output = |(weights, &bias): (&[i16], &i32)| {
+        let finish = |sum: i32| if with_gelu { gelu(sum) } else { sum };
+        if !self.fixed.saturate {
+            // Where upper bits are lost, beats do not matter.
+            let token = SplitInputs::new(token);
+            let sums = outputs.map(|(weights, &bias)| token.dot(Self::start(bias), weights));
+            return sums.map(finish).collect();
+        }
+        let sum = |(weights, &bias): (&[i16], &i32)| {
             let beats = token.chunks(self.inputs).zip(weights.chunks(self.inputs));
-            let sum = beats
-                .fold(Self::start(bias), |sum, (inputs, weights)| self.step(sum, inputs, weights));
-            if with_gelu { gelu(sum) } else { sum }
+            beats.fold(Self::start(bias), |sum, (inputs, weights)| self.step(sum, inputs, weights))
         };
-        outputs.map(output).collect()
+        outputs.map(sum).map(finish).collect()
     }
 
     /// Adds results of an expert, weighted by the score of the gate, to those that are there.
