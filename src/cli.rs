@@ -5,9 +5,10 @@ use std::{env, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    compare::CompareArgs, cosim::CosimArgs, dram::DramArgs, explore::ExploreArgs,
-    fidelity::FidelityArgs, list::ListArgs, report::ReportArgs, reproduce::ReproduceArgs,
-    rtl::RtlArgs, run::RunArgs, show::ShowArgs, synth::SynthArgs, trace::TraceArgs,
+    compare::CompareArgs, completions::CompletionsArgs, cosim::CosimArgs, dram::DramArgs,
+    explore::ExploreArgs, fidelity::FidelityArgs, list::ListArgs, man::ManArgs, report::ReportArgs,
+    reproduce::ReproduceArgs, rtl::RtlArgs, run::RunArgs, show::ShowArgs, synth::SynthArgs,
+    trace::TraceArgs,
 };
 
 /// A workshop for attention accelerators.
@@ -62,6 +63,10 @@ pub enum Command {
     Report(ReportArgs),
     /// Convert and summarise attention traces
     Trace(TraceArgs),
+    /// Print what a shell needs to complete commands and options
+    Completions(CompletionsArgs),
+    /// Write manual pages, one per command
+    Man(ManArgs),
 }
 
 /// How a design departs from its preset.

@@ -1,11 +1,13 @@
 //! Subcommands, one module each.
 
 pub mod compare;
+pub mod completions;
 pub mod cosim;
 pub mod dram;
 pub mod explore;
 pub mod fidelity;
 pub mod list;
+pub mod man;
 pub mod report;
 pub mod reproduce;
 pub mod rtl;
@@ -41,6 +43,8 @@ pub fn run(cli: &Cli) -> Result<Verdict> {
         Command::Compare(args) => compare::run(args, &cli.common),
         Command::Report(args) => report::run(args, &cli.common),
         Command::Trace(args) => trace::run(args, &cli.common),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
     }
 }
 

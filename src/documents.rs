@@ -97,13 +97,23 @@ impl Document {
         let file = path.display().to_string();
         let opened = File::open(&path).with_context(|| format!("cannot read `{file}`"))?;
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-        let content = match ending {
-            "jsonl" => Exploration::from_lines(BufReader::new(opened)).map(Into::into),
-            "csv" => read_all(opened).and_then(|bytes| rows::from_csv(&bytes)),
-            _ => read_all(opened).and_then(|bytes| from_json(&bytes)),
-        };
+        let content = Content::read(ending, opened);
         let content = content.map_err(|error| anyhow!("`{file}`: {error:#}"))?;
         Ok(Self { file, content })
+    }
+}
+
+impl Content {
+    /// Reads a document whose file name has the given ending: `jsonl`, `csv`, or any other for JSON.
+    ///
+    /// # Errors
+    /// What no command wrote, or what is damaged: what was found and what was expected.
+    pub fn read(ending: &str, from: impl Read) -> Result<Self> {
+        match ending {
+            "jsonl" => Exploration::from_lines(BufReader::new(from)).map(Into::into),
+            "csv" => rows::from_csv(&read_all(from)?),
+            _ => from_json(&read_all(from)?),
+        }
     }
 }
 
@@ -125,9 +135,9 @@ fn points(folder: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn read_all(file: File) -> Result<Vec<u8>> {
+fn read_all(from: impl Read) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    from.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MOST_BYTES {
         bail!(
             "it is larger than {} MiB: an exploration can be given as its folder instead, a timeline be \

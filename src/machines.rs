@@ -194,7 +194,14 @@ pub struct Loaded {
 /// An unknown design, and whatever is wrong with its values, at its place.
 pub fn load(design: &str, overrides: &Overrides) -> Result<Loaded> {
     let file = overrides.config.as_deref().map(read_config).transpose()?;
-    let config = config::load(design, file, &overrides.set)?;
+    build(config::load(design, file, &overrides.set)?)
+}
+
+/// Builds and checks the machine of a configuration.
+///
+/// # Errors
+/// Values that make no machine, at their place.
+pub fn build(config: Config) -> Result<Loaded> {
     let name = config.design().name;
     let family = FAMILIES.iter().find(|family| family.designs.contains(&name));
     let family = family.with_context(|| format!("design `{name}` has no simulator yet"))?;

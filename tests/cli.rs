@@ -34,6 +34,52 @@ fn usage_errors_are_bad_input() {
     assert!(is_empty(folder.path()));
 }
 
+/// Bash itself completes the words.
+#[test]
+fn bash_completes_commands_and_options() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = stdout(&attelier(folder.path(), &["completions", "bash"]).code(0));
+    std::fs::write(folder.path().join("script"), script).unwrap();
+    let complete = |words: &str| {
+        let bash = format!(
+            "source ./script; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             _attelier attelier \"${{COMP_WORDS[-1]}}\" \"${{COMP_WORDS[-2]}}\"; \
+             echo \"${{COMPREPLY[@]}}\""
+        );
+        let output = std::process::Command::new("bash")
+            .args(["--norc", "-c", &bash])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!(complete("attelier rep"), "reproduce report");
+    assert_eq!(complete("attelier run --perf"), "--perfetto");
+    assert_eq!(complete("attelier list dev"), "devices");
+}
+
+/// The formatter of manual pages has nothing to object to.
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = tempfile::tempdir().unwrap();
+    attelier(folder.path(), &["man", "-o", "man"]).code(0);
+    let pages = folder.path().join("man");
+    let run = std::fs::read_to_string(pages.join("attelier-run.1")).unwrap();
+    assert!(run.contains("\\-\\-perfetto") && run.contains("Simulate a workload on a design"));
+    for page in ["attelier.1", "attelier-list.1", "attelier-explore-merge.1"] {
+        let page = pages.join(page);
+        assert!(page.is_file(), "{page:?}");
+        if !common::has("groff") {
+            continue;
+        }
+        let output =
+            std::process::Command::new("groff").args(["-man", "-ww", "-z"]).arg(&page).output();
+        let output = output.unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    }
+    attelier(folder.path(), &["man", "-o", "man"]).code(2);
+}
+
 #[test]
 fn one_file_for_two_outputs_is_refused() {
     let folder = tempfile::tempdir().unwrap();

@@ -29,6 +29,7 @@ const PACKAGES: &[Package] = &[
     Package { program: "slurmd", debian: "slurmd", purpose: "explore as a job array" },
     Package { program: "sbatch", debian: "slurm-client", purpose: "explore as a job array" },
     Package { program: "chromium", debian: "chromium", purpose: "look at pages as a reader does" },
+    Package { program: "groff", debian: "groff-base", purpose: "read the manual pages" },
 ];
 
 /// Installs what is missing when run as root with `apt-get` at hand, and names what stays missing.
