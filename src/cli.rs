@@ -76,8 +76,18 @@ pub struct Overrides {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Override one parameter, on top of the file; may be repeated
-    #[arg(long, value_name = "PATH=VALUE")]
+    #[arg(long, value_name = "PATH=VALUE", value_parser = assignment)]
     pub set: Vec<String>,
+}
+
+/// Refuses what the shell has taken apart; the rest is checked against the design.
+fn assignment(text: &str) -> Result<String, String> {
+    match text.contains('=') {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("expected `path=value` in one word, for example `key_sram.bytes=98304`".to_owned())
+        }
+    }
 }
 
 /// The command line as a user could type it again, without the folder of the program.

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use attelier_workloads::{Knobs, PresetError, Task, Workload, file, open, task};
 
 /// Prefix of an assignment that goes to the workload instead of the machine.
@@ -88,19 +88,25 @@ pub fn task(name: &str, sets: &[&str], seed: u64) -> Result<Task> {
         }
         return Ok(open(path)?.into());
     }
-    match task::load_with(name, &Knobs::default()) {
-        Err(PresetError::UnknownWorkload { near, .. }) => {
-            let help = if near.is_empty() {
-                "`attelier list workloads` prints the presets".to_owned()
-            } else {
-                format!("did you mean `{}`?", near.join("` or `"))
-            };
-            bail!(
-                "unknown workload `{name}`: expected a preset, a trace file or a model folder; {help}"
-            )
+    Err(unknown(name))
+}
+
+/// Refuses a name that is neither of a preset nor of anything on disk.
+///
+/// # Errors
+/// Such a name, with those that are near.
+pub fn check_name(name: &str) -> Result<()> {
+    if is_preset(name) || Path::new(name).exists() { Ok(()) } else { Err(unknown(name)) }
+}
+
+fn unknown(name: &str) -> anyhow::Error {
+    let help = match task::load_with(name, &Knobs::default()) {
+        Err(PresetError::UnknownWorkload { near, .. }) if !near.is_empty() => {
+            format!("did you mean `{}`?", near.join("` or `"))
         }
-        other => Ok(other?),
-    }
+        _ => "`attelier list workloads` prints the presets".to_owned(),
+    };
+    anyhow!("unknown workload `{name}`: expected a preset, a trace file or a model folder; {help}")
 }
 
 /// The knobs that assignments without their prefix set, on a run of this seed.

@@ -301,7 +301,7 @@ fn with(old: &str, new: &str) -> String {
 
 #[test]
 fn a_wrong_description_is_drawn_with_a_suggestion() {
-    let cases: [(&str, &str, &[&str]); 16] = [
+    let cases: [(&str, &str, &[&str]); 19] = [
         (
             "design = ",
             "desing = ",
@@ -342,6 +342,13 @@ fn a_wrong_description_is_drawn_with_a_suggestion() {
             "{ from = 1, to = 9999 }",
             &["too many points", "latin-hypercube"],
         ),
+        (
+            "design",
+            "workload = \"gpt2-smal\"\ndesign",
+            &["there is no such workload", "did you mean `gpt2-small`", "spec.toml:2:12", "^^^"],
+        ),
+        ("{ min = \"cycles\" }", "5", &["expected a table such as `{ min = \"cycles\" }`"]),
+        ("[1, 2]", "5", &["invalid type", "expected an array"]),
     ];
     for (old, new, expected) in cases {
         refused(&with(old, new), expected);

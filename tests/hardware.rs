@@ -196,8 +196,8 @@ fn what_cannot_be_built_leaves_no_folder() {
         assert!(!folder.path().join("out").exists());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     };
-    refused(&["top", "-o", "out"], "there is no design or unit `top`");
-    refused(&["nothing", "-o", "out"], "there is no design or unit `nothing`");
+    refused(&["top", "-o", "out"], "there is no `top`: expected a unit of `spatten`");
+    refused(&["nothing", "-o", "out"], "there is no `nothing`");
     let burst = ["pim-gpt/global_buffer", "--set", "mac.multipliers=8", "-o", "out"];
     refused(&burst, "memory.burst_bytes");
     let lanes = ["zero_eliminator", "--set", "topk_value.parallelism=0", "-o", "out"];

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::designs::{self, Design};
 use crate::diagnostic::{Diagnostic, SourceText};
 use crate::layer::{self, Assignment, Value};
+use crate::near::nearest;
 use crate::schema::{Kind, Schema};
 use crate::source::{Source, comment_after};
 
@@ -47,7 +48,7 @@ pub fn load(design: &str, file: Option<SourceText>, sets: &[String]) -> Result<C
     }
     for (index, text) in sets.iter().enumerate() {
         let origin = Arc::new(SourceText::new("--set", text.as_str()));
-        let assignment = layer::read_set(design.schema, &origin)?;
+        let assignment = layer::read_set(design.schema, &origin, &|path| config.written(path))?;
         config.lay(2 + index, &origin, assignment)?;
     }
     config.check_ranges()?;
@@ -123,8 +124,14 @@ impl Config {
         }
     }
 
+    /// A value as it is written.
+    fn written(&self, path: &str) -> Option<String> {
+        self.values.get(path).map(|entry| entry.value.to_string())
+    }
+
     fn lay_text(&mut self, layer: usize, origin: Arc<SourceText>) -> Result<(), Diagnostic> {
-        for assignment in layer::read(self.design.schema, &origin)? {
+        let assignments = layer::read(self.design.schema, &origin, &|path| self.written(path))?;
+        for assignment in assignments {
             self.lay(layer, &origin, assignment)?;
         }
         Ok(())
@@ -183,7 +190,9 @@ impl Config {
                     label: format!("expected {}", field.kind.expected()),
                     origin: entry.origin.clone(),
                     span: entry.span.clone(),
-                    help: texts.first().map(|text| format!("write for example \"{text}\"")),
+                    help: nearest(text, texts.iter().copied())
+                        .map(|near| format!("did you mean \"{near}\"?"))
+                        .or(texts.first().map(|text| format!("write for example \"{text}\""))),
                 });
             }
             let (Kind::Count { min, max, power_of_two }, Value::Count(count)) =

@@ -2,6 +2,7 @@
 //!
 //! Ranges are not looked at here, because a later layer may replace the value.
 
+use std::fmt;
 use std::num::IntErrorKind;
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,6 +22,16 @@ pub(crate) enum Value {
     Count(i128),
 }
 
+impl fmt::Display for Value {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(to, "{text:?}"),
+            Self::Flag(flag) => write!(to, "{flag}"),
+            Self::Count(count) => write!(to, "{count}"),
+        }
+    }
+}
+
 /// `path = value`, and where it stands.
 #[derive(Debug)]
 pub(crate) struct Assignment {
@@ -30,10 +41,14 @@ pub(crate) struct Assignment {
     pub(crate) span: Range<usize>,
 }
 
+/// The value that a path has without this text, as an example of how one is written.
+pub(crate) type Example<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// Reads a TOML text.
 pub(crate) fn read(
     schema: &Schema,
     origin: &Arc<SourceText>,
+    example: Example<'_>,
 ) -> Result<Vec<Assignment>, Diagnostic> {
     let table = DeTable::parse(&origin.text).map_err(|error| Diagnostic {
         title: format!("{} is not valid TOML", quote(&origin.name)),
@@ -43,7 +58,7 @@ pub(crate) fn read(
         help: None,
     })?;
     let mut found = Vec::new();
-    Reader { schema, origin }.walk("", table.get_ref(), &mut found)?;
+    Reader { schema, origin, example }.walk("", table.get_ref(), &mut found)?;
     Ok(found)
 }
 
@@ -51,8 +66,9 @@ pub(crate) fn read(
 pub(crate) fn read_set(
     schema: &Schema,
     origin: &Arc<SourceText>,
+    example: Example<'_>,
 ) -> Result<Assignment, Diagnostic> {
-    let reader = Reader { schema, origin };
+    let reader = Reader { schema, origin, example };
     let text = origin.text.as_str();
     let refuse = |label: &str, span: Range<usize>| Diagnostic {
         title: format!("{} is not an assignment", quote(text)),
@@ -93,6 +109,7 @@ pub(crate) fn read_set(
 struct Reader<'a> {
     schema: &'a Schema,
     origin: &'a Arc<SourceText>,
+    example: Example<'a>,
 }
 
 impl Reader<'_> {
@@ -167,18 +184,21 @@ impl Reader<'_> {
             None if given.is_empty() => "nothing".into(),
             None => quote(given),
         };
-        let example = match field.kind {
-            Kind::Text => format!("{path} = \"spatten\""),
-            Kind::Choice(texts) => format!("{path} = \"{}\"", texts.first().unwrap_or(&"")),
-            Kind::Flag => format!("{path} = true"),
-            Kind::Count { min, .. } => format!("{path} = {min}"),
+        let example = match (self.example)(path) {
+            Some(value) => value,
+            None => match field.kind {
+                Kind::Text => "\"text\"".to_owned(),
+                Kind::Choice(texts) => format!("\"{}\"", texts.first().unwrap_or(&"")),
+                Kind::Flag => "true".to_owned(),
+                Kind::Count { min, .. } => min.to_string(),
+            },
         };
         Diagnostic {
             title: format!("`{path}` has the wrong type"),
             label: format!("expected {}, found {found}", field.kind.expected()),
             origin: self.origin.clone(),
             span: span.clone(),
-            help: Some(format!("write for example `{example}` [{}]", field.unit)),
+            help: Some(format!("write for example `{path} = {example}` [{}]", field.unit)),
         }
     }
 

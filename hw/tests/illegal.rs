@@ -84,9 +84,10 @@ fn counts_that_address_bits_are_powers_of_two() {
 #[test]
 fn a_memory_of_unknown_kind_and_bursts_that_hbm2_does_not_have() {
     let choice = "expected one of \"ideal\", \"hbm2\"";
-    for value in ["hbm3", "\"HBM2\"", "1"] {
-        refused(&[&format!("memory.kind={value}")], 0, choice, "write for example \"ideal\"");
+    for value in ["hbm3", "\"HBM2\""] {
+        refused(&[&format!("memory.kind={value}")], 0, choice, "did you mean \"hbm2\"?");
     }
+    refused(&["memory.kind=1"], 0, choice, "write for example \"ideal\"");
     refused(
         &["memory.kind=hbm2", "memory.transaction_bytes=64"],
         1,

@@ -101,7 +101,8 @@ fn a_wrong_type_names_the_expected_one() {
         refused(&format!("memory.channels={value}\n"), &[], &[count, found]);
     }
     for value in ["four", "4 4", "4=4", "0x", "'", "4]"] {
-        let words = [count, &format!("found `{value}`"), "write for example `memory.channels = 1`"];
+        let words =
+            [count, &format!("found `{value}`"), "write for example `memory.channels = 16`"];
         refused("", &[&format!("memory.channels={value}")], &words);
     }
     refused("", &["memory.channels="], &["found nothing", " --> --set:1:17"]);

@@ -5,6 +5,7 @@ use attelier_hw::{
     config::Config,
     designs::DESIGNS,
     edge_moe::{EdgeMoe, Sizes},
+    near::nearest,
     pim_gpt::PimGpt,
     record::Record,
     spatten::Spatten,
@@ -106,12 +107,17 @@ pub fn select(target: &str, overrides: &Overrides) -> Result<Selection> {
         let begins = |name: &str| name.strip_prefix(unit).is_some_and(|rest| rest.starts_with('_'));
         let is_meant = |name: &str| if is_exact { name == unit } else { begins(name) };
         if !known.iter().any(|name| is_meant(name)) {
-            let designs: Vec<&str> = DESIGNS.iter().map(|design| design.name).collect();
-            bail!(
-                "there is no design or unit `{unit}`: expected one of {} or one of {}",
-                designs.join(", "),
-                known.join(", ")
-            );
+            let mut candidates = known.clone();
+            let mut expected = format!("a unit of `{name}`: {}", known.join(", "));
+            if !target.contains('/') {
+                let designs = FAMILIES.iter().flat_map(|family| family.designs).copied();
+                expected +=
+                    &format!("; or a design: {}", designs.clone().collect::<Vec<_>>().join(", "));
+                candidates.extend(designs);
+            }
+            let near = nearest(unit, candidates);
+            let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+            bail!("there is no `{unit}`: expected {expected}{near}");
         }
         selection.units.retain(|known| is_meant(known.name()));
     }

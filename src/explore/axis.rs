@@ -22,7 +22,7 @@ pub struct Axis {
 
 /// An axis as the user writes it.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table with `path` and `values`")]
 pub(super) struct RawAxis {
     path: Option<Spanned<String>>,
     paths: Option<Spanned<Vec<Spanned<String>>>>,

@@ -76,7 +76,7 @@ pub struct Objective {
 #[serde(deny_unknown_fields)]
 struct RawSpec {
     design: Spanned<String>,
-    workload: Option<String>,
+    workload: Option<Spanned<String>>,
     #[serde(default)]
     set: Vec<Spanned<String>>,
     method: Option<Spanned<String>>,
@@ -90,7 +90,7 @@ struct RawSpec {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table such as `{ min = \"cycles\" }`")]
 struct RawObjective {
     min: Option<Spanned<String>>,
     max: Option<Spanned<String>>,
@@ -115,6 +115,9 @@ impl Spec {
         let design = designs::find(raw.design.get_ref())
             .map_err(|fault| moved(fault, &origin, raw.design.span()))?;
         let reader = Reader { origin: &origin, design };
+        if let Some(name) = &raw.workload {
+            reader.check_workload(name)?;
+        }
         for set in &raw.set {
             reader.check_set(set.get_ref(), set.span())?;
         }
@@ -154,7 +157,7 @@ impl Spec {
         reader.check_names(&axes, &objectives)?;
         Ok(Self {
             design: design.name.to_owned(),
-            workload: raw.workload,
+            workload: raw.workload.map(Spanned::into_inner),
             set: raw.set.into_iter().map(Spanned::into_inner).collect(),
             axes,
             method,
@@ -238,6 +241,12 @@ impl Reader<'_> {
             self.refuse(start..span.end, title, &fault.message, Some(help.to_owned()))
         })?;
         Ok(Sited { part, span })
+    }
+
+    fn check_workload(&self, name: &Spanned<String>) -> Result<(), Diagnostic> {
+        workload::check_name(name.get_ref()).map_err(|error| {
+            self.refuse(name.span(), "there is no such workload", &error.to_string(), None)
+        })
     }
 
     /// Refuses a path that is neither a parameter of the design nor a knob of workloads.
@@ -382,7 +391,7 @@ fn malformed(origin: &Arc<SourceText>, error: &toml::de::Error) -> Diagnostic {
     let near = quoted.next().filter(|_| is_name).and_then(|given| nearest(given, quoted));
     Diagnostic {
         title: "this is no description of an exploration".to_owned(),
-        label: message.to_owned(),
+        label: message.replace("a sequence", "an array").replace("a map", "a table"),
         origin: origin.clone(),
         span: error.span().unwrap_or(0..0),
         help: near.map(|near| format!("did you mean `{near}`?")),

@@ -111,9 +111,9 @@ pub fn load_with(name: &str, knobs: &Knobs) -> Result<Task, PresetError> {
         return vision::load_with(name, knobs).map(Task::Image);
     }
     match preset::load_with(name, knobs) {
-        Err(PresetError::UnknownWorkload { name, near: first }) => {
+        Err(PresetError::UnknownWorkload { name, .. }) => {
             let names: Vec<String> = list()?.into_iter().map(|entry| entry.name).collect();
-            let near = if first.is_empty() { near(&name, &names) } else { first };
+            let near = near(&name, &names);
             Err(PresetError::UnknownWorkload { name, near })
         }
         other => other.map(Task::Attention),

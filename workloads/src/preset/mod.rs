@@ -178,13 +178,15 @@ pub fn load_with(name: &str, knobs: &Knobs) -> Result<Workload, PresetError> {
 /// The nearest name or, for an unfinished one, the first few that continue it.
 pub(crate) fn near(name: &str, names: &[String]) -> Vec<String> {
     const MOST: usize = 4;
-    let continued: Vec<String> = names
+    let mut continued: Vec<String> = names
         .iter()
         .filter(|full| !name.is_empty() && full.starts_with(name) && !full.ends_with("/dense"))
-        .take(MOST)
         .cloned()
         .collect();
     if !continued.is_empty() {
+        // What lacks least comes first.
+        continued.sort_by_key(String::len);
+        continued.truncate(MOST);
         return continued;
     }
     nearest(name, names.iter().map(String::as_str)).map(str::to_owned).into_iter().collect()
