@@ -26,7 +26,8 @@ pub struct RunArgs {
     /// Design [default: spatten]; see `attelier list designs`
     pub design: Option<String>,
     /// Workload preset, trace file or model folder [default: that of the design]; a preset is
-    /// changed with `--set workload.tokens=N`, `workload.context=N`, `workload.seed=N`, for whole
+    /// changed with `--set workload.tokens=N`, `workload.context=N`, `workload.seed=N`, `attention/*`
+    /// also with `layers`, `heads` and `head_dim`, for whole
     /// models `workload.lm_head=true`, for images `workload.task=N`, `experts`, `top_k`, `skew` and
     /// `queues=N,N,...`; a model or a trace with tensors is pruned with `workload.token_keep=0.5`, `head_keep`, `value_keep`,
     /// `query_bits`, `key_bits`, `key_lsb_bits`, `value_bits`, `requant_threshold`

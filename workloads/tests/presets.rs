@@ -5,9 +5,11 @@ use attelier_workloads::{Knobs, Phase, PresetError, list, load, load_with};
 #[test]
 fn there_are_thirty_benchmarks_with_a_dense_variant_each() {
     let entries = list().unwrap();
-    // Beside the benchmarks there is one workload for small machines.
-    let small = entries.iter().filter(|entry| entry.name.starts_with("small-decoder/")).count();
-    assert_eq!((entries.len() - small, small), (60, 2));
+    // Beside the benchmarks there is one workload for small machines, and attention of any shape.
+    let other =
+        |name: &str| ["small-decoder/", "attention/"].iter().any(|own| name.starts_with(own));
+    let others = entries.iter().filter(|entry| other(&entry.name)).count();
+    assert_eq!((entries.len() - others, others), (60, 4));
     assert_eq!(entries.iter().filter(|e| e.name.starts_with("bert-")).count(), 44);
     let published: Vec<&str> =
         entries.iter().filter(|e| !e.assumed).map(|e| e.name.as_str()).collect();
@@ -18,9 +20,9 @@ fn there_are_thirty_benchmarks_with_a_dense_variant_each() {
         let workload = load(&entry.name).unwrap();
         assert_eq!(workload.name, entry.name);
         assert_eq!(!workload.assumptions.is_empty(), entry.assumed, "{}", entry.name);
-        // Nothing of the small one is published.
+        // Nothing of those is published.
         let sourced = !workload.provenance.is_empty();
-        assert_eq!(sourced, !entry.name.starts_with("small-decoder/"), "{}", entry.name);
+        assert_eq!(sourced, !other(&entry.name), "{}", entry.name);
         assert!(!entry.description.is_empty());
     }
 }
@@ -135,4 +137,37 @@ fn knobs_out_of_range_name_the_range() {
     ] {
         assert!(text.contains(range), "{text}");
     }
+}
+
+#[test]
+fn attention_of_any_shape_is_what_was_asked_for() {
+    let with = |name: &str, sets: &[(&str, &str)]| {
+        let mut knobs = Knobs::default();
+        sets.iter().for_each(|(knob, value)| knobs.set(knob, value).unwrap());
+        load_with(name, &knobs)
+    };
+    let usual = with("attention/prefill", &[]).unwrap().requests;
+    assert_eq!(usual.len(), 12);
+    assert!(usual.iter().all(|r| (r.queries, r.keys, r.values, r.head_dim) == (384, 384, 384, 64)));
+    let shape = [
+        ("layers", "3"),
+        ("heads", "5"),
+        ("head_dim", "128"),
+        ("context", "131072"),
+        ("tokens", "2"),
+    ];
+    let long = with("attention/decode", &shape).unwrap().requests;
+    assert_eq!(long.len(), 2 * 3 * 5);
+    assert!(long.iter().all(|r| (r.queries, r.head_dim, r.phase) == (1, 128, Phase::Decode)));
+    let lengths: Vec<u32> = long.iter().step_by(15).map(|r| r.keys).collect();
+    assert_eq!(lengths, [131_073, 131_074]);
+    assert!(long.iter().all(|r| r.keys == r.values && r.keys == r.sentence_length));
+
+    let refused = |name, sets: &[(&str, &str)]| with(name, sets).unwrap_err().to_string();
+    assert!(refused("attention/prefill", &[("heads", "0")]).contains("from 1 to 4096"));
+    assert!(refused("attention/prefill", &[("tokens", "3")]).contains("generates no tokens"));
+    assert!(refused("attention/prefill", &[("context", "1048577")]).contains("from 1 to 1048575"));
+    let many = [("layers", "4096"), ("heads", "4096")];
+    assert!(refused("attention/decode", &many).contains("at most 2097152 requests"));
+    assert!(refused("bert-base/rte", &[("layers", "1")]).contains("`attention/prefill`"));
 }

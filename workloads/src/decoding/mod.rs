@@ -47,9 +47,10 @@ impl Decoding {
     /// The same model with knobs applied.
     ///
     /// # Errors
-    /// No tokens, or more than [`MAX_TOKENS`] with their context; knobs of images.
+    /// No tokens, or more than [`MAX_TOKENS`] with their context; knobs of images or of a shape.
     pub fn with(mut self, knobs: &Knobs) -> Result<Self, PresetError> {
         knobs.refuse_image("decoders")?;
+        knobs.refuse_shape(&self.name)?;
         let refuse = |knob, found: u32, expected: String| PresetError::Knob {
             knob,
             found: found.to_string(),

@@ -13,6 +13,12 @@ pub struct Knobs {
     pub tokens: Option<u32>,
     /// Tokens before the first generated one (decode) or of the input (prefill).
     pub context: Option<u32>,
+    /// Layers (attention of any shape).
+    pub layers: Option<u32>,
+    /// Heads of a layer (attention of any shape).
+    pub heads: Option<u32>,
+    /// Numbers of a query, key or value (attention of any shape).
+    pub head_dim: Option<u32>,
     /// Whether the product with the vocabulary is computed (decoding with a whole model).
     pub lm_head: Option<bool>,
     /// Experts of a layer (images).
@@ -29,8 +35,10 @@ pub struct Knobs {
 
 impl Knobs {
     /// Names that [`Knobs::set`] knows.
-    pub const NAMES: [&'static str; 9] =
-        ["seed", "tokens", "context", "lm_head", "experts", "top_k", "task", "skew", "queues"];
+    pub const NAMES: [&'static str; 12] = [
+        "seed", "tokens", "context", "layers", "heads", "head_dim", "lm_head", "experts", "top_k",
+        "task", "skew", "queues",
+    ];
 
     /// Sets a knob by name from the text of a command line.
     ///
@@ -51,6 +59,9 @@ impl Knobs {
             "seed" => self.seed = whole("seed", value)?,
             "tokens" => self.tokens = Some(whole("tokens", value)?),
             "context" => self.context = Some(whole("context", value)?),
+            "layers" => self.layers = Some(whole("layers", value)?),
+            "heads" => self.heads = Some(whole("heads", value)?),
+            "head_dim" => self.head_dim = Some(whole("head_dim", value)?),
             "lm_head" => self.lm_head = Some(parse("lm_head", value, "true or false")?),
             "experts" => self.experts = Some(whole("experts", value)?),
             "top_k" => self.top_k = Some(whole("top_k", value)?),
@@ -70,8 +81,30 @@ impl Knobs {
         first([
             ("tokens", self.tokens.map(|tokens| tokens.to_string())),
             ("context", self.context.map(|context| context.to_string())),
+            ("layers", self.layers.map(|layers| layers.to_string())),
+            ("heads", self.heads.map(|heads| heads.to_string())),
+            ("head_dim", self.head_dim.map(|head_dim| head_dim.to_string())),
             ("lm_head", self.lm_head.map(|lm_head| lm_head.to_string())),
         ])
+    }
+
+    /// Refuses knobs of a shape where there is a model, which has its own.
+    pub(crate) fn refuse_shape(&self, name: &str) -> Result<(), PresetError> {
+        let of_shape = first([
+            ("layers", self.layers.map(|layers| layers.to_string())),
+            ("heads", self.heads.map(|heads| heads.to_string())),
+            ("head_dim", self.head_dim.map(|head_dim| head_dim.to_string())),
+        ]);
+        match of_shape {
+            None => Ok(()),
+            Some((knob, found)) => {
+                let expected = format!(
+                    "to be left out: `{name}` has the shape of its model, `attention/prefill` and \
+                     `attention/decode` have any"
+                );
+                Err(PresetError::Knob { knob, found, expected })
+            }
+        }
     }
 
     /// Refuses knobs of images where something else is computed.

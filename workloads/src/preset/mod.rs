@@ -10,6 +10,7 @@ mod knobs;
 mod prefill;
 mod schedule;
 pub(crate) mod spec;
+mod uniform;
 
 use crate::suggest::nearest;
 use crate::{Workload, WorkloadError};
@@ -128,6 +129,7 @@ fn presets() -> Result<Vec<Box<dyn Preset>>, PresetError> {
     for text in PREFILL_SPECS {
         all.extend(prefill::presets(text)?);
     }
+    all.extend(uniform::presets());
     Ok(all)
 }
 
@@ -170,6 +172,9 @@ pub fn load_with(name: &str, knobs: &Knobs) -> Result<Workload, PresetError> {
         return Err(PresetError::Knob { knob: "lm_head", found: lm_head.to_string(), expected });
     }
     knobs.refuse_image("attention requests")?;
+    if !name.starts_with("attention/") {
+        knobs.refuse_shape(name)?;
+    }
     let workload = preset.generate(knobs)?;
     workload.check()?;
     Ok(workload)
