@@ -43,7 +43,7 @@ fn agree(sizes: &Sizes, beats: u64) {
     let options =
         Options { with: vec![Witness::Native], plan: Plan { beats, seed: 7 }, icarus_beats: 1 };
     let units = units(sizes);
-    assert_eq!(units.len(), 14);
+    assert_eq!(units.len(), 17);
     let mut faults = Vec::new();
     for unit in &units {
         match compare(&**unit, &options) {

@@ -8,7 +8,7 @@ use attelier_rtl::{Design, Error, ir::Module, units::edge_moe as units};
 
 type Build = fn(&Sizes) -> Result<Arc<Module>, Error>;
 
-const UNITS: [(&str, Build); 10] = [
+const UNITS: [(&str, Build); 12] = [
     ("expert_queues", units::expert_queues),
     ("expert_sequencer", units::expert_sequencer),
     ("weight_loader", units::weight_loader),
@@ -19,6 +19,8 @@ const UNITS: [(&str, Build); 10] = [
     ("layer_norm", units::layer_norm),
     ("gate", units::gate),
     ("patch_embedding", units::patch_embedding),
+    ("feature_adder", units::feature_adder),
+    ("queue_walker", units::queue_walker),
 ];
 
 fn deployed() -> Sizes {
@@ -101,6 +103,9 @@ fn sizes_that_cannot_be_built_name_the_parameter() {
     refused(units::pv_product, |sizes| sizes.lanes = 3, "width");
     refused(units::layer_norm, |sizes| sizes.lanes = 0, "lanes = 0");
     refused(units::gate, |sizes| sizes.chosen = 17, "chosen = 17");
+    refused(units::feature_adder, |sizes| sizes.width = 100, "width = 100");
+    refused(units::queue_walker, |sizes| sizes.experts = 0, "experts = 0");
+    refused(units::parameter_loader, |sizes| sizes.patch = 8, "patch = 8");
     refused(units::patch_embedding, |sizes| sizes.patch = 64, "patch = 64");
     refused(units::patch_embedding, |sizes| sizes.patch_columns = 15, "patch_columns = 15");
 }

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use attelier_hw::{
     config::Config,
     designs::DESIGNS,
-    edge_moe::{EdgeMoe, Sizes},
+    edge_moe::{EdgeMoe, TopSizes},
     near::nearest,
     pim_gpt::PimGpt,
     record::Record,
@@ -78,11 +78,14 @@ fn of_edge_moe(config: &Config) -> Result<Selection> {
              `arithmetic.saturate=false`"
         );
     }
+    let sizes = TopSizes::deployed(&machine);
+    let mut units = edge_moe::units(&sizes.units);
+    units.extend(edge_moe::units_of_top(&sizes));
     Ok(Selection {
         design: config.design().name,
         config_hash: Record::config_hash(&machine),
         clock_hz: machine.clock_hz,
-        units: edge_moe::units(&Sizes::deployed(&machine)),
+        units,
         records: None,
     })
 }

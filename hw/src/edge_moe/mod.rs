@@ -11,6 +11,7 @@ pub mod tables;
 mod techniques;
 #[cfg(test)]
 mod tests;
+mod top;
 mod units;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ pub use operators::Operators;
 pub use port::{Dram, Port};
 pub use sizes::Sizes;
 pub use techniques::{Overlap, Techniques};
+pub use top::TopSizes;
 pub use units::{Attention, Linear, Softmax};
 
 use crate::config::{self, Config};

@@ -6,7 +6,7 @@ use super::within;
 use crate::{ModuleBuilder, Signal, bits::index_width, error::Error, ir::Module};
 
 /// Bytes that a burst must not cross (IHI 0022H, A3.4.1).
-const BOUNDARY_BYTES: u32 = 4096;
+pub(super) const BOUNDARY_BYTES: u32 = 4096;
 
 /// Reads runs of beats. A command names the first byte and the number of beats; it becomes bursts
 /// of at most `burst_beats` that never cross 4 KiB. With `burst_beats` 1 every beat is a transaction
@@ -143,6 +143,6 @@ impl AxiReadMaster {
 }
 
 /// Widened by zeros, or cut where the value is known to fit.
-fn resized(value: &Signal, width: u32) -> Signal {
+pub(super) fn resized(value: &Signal, width: u32) -> Signal {
     if width < value.width() { value.bits(0..width) } else { value.extend(width) }
 }

@@ -9,6 +9,7 @@ pub mod arbiter;
 pub mod axi_lite_registers;
 pub mod axi_read_master;
 pub mod axi_stream_width;
+pub mod axi_write_master;
 pub mod barrel_shifter;
 pub mod crossbar;
 pub mod dual_port_ram;
@@ -24,6 +25,7 @@ pub use self::{
     axi_lite_registers::AxiLiteRegisters,
     axi_read_master::AxiReadMaster,
     axi_stream_width::{AxiStreamNarrower, AxiStreamWidener},
+    axi_write_master::AxiWriteMaster,
     barrel_shifter::{BarrelShifter, Shift},
     crossbar::Crossbar,
     dual_port_ram::{DualPortRam, TrueDualPortRam},

@@ -37,6 +37,8 @@ pub fn variants() -> Vec<Arc<Module>> {
         AxiStreamNarrower { narrow_bytes: 2, ratio: 3 }.build(),
         read_master(16).build(),
         read_master(1).build(),
+        write_master(16).build(),
+        write_master(1).build(),
         AxiLiteRegisters { controls: 3, statuses: 2 }.build(),
     ]
     .into_iter()
@@ -53,6 +55,11 @@ pub fn read_master(burst_beats: u32) -> AxiReadMaster {
         length_width: 16,
         outstanding_beats: 40,
     }
+}
+
+/// Writes of 32-byte beats.
+pub fn write_master(burst_beats: u32) -> AxiWriteMaster {
+    AxiWriteMaster { address_width: 32, beat_bytes: 32, burst_beats, length_width: 16 }
 }
 
 /// Number of kinds of blocks that [`random_variant`] knows.
@@ -87,8 +94,15 @@ pub fn random_variant(kind: usize, random: &mut Pcg64Mcg) -> Arc<Module> {
         }
         11 => AxiStreamWidener { narrow_bytes: of(1, 8), ratio: of(2, 8) }.build(),
         12 => AxiStreamNarrower { narrow_bytes: of(1, 8), ratio: of(2, 8) }.build(),
-        _ => match of(0, 1) {
+        _ => match of(0, 2) {
             0 => AxiLiteRegisters { controls: of(1, 9), statuses: of(0, 9) }.build(),
+            1 => AxiWriteMaster {
+                address_width: of(13, 64),
+                beat_bytes: 1 << of(0, 7),
+                burst_beats: 1 << of(0, 8),
+                length_width: of(1, 32),
+            }
+            .build(),
             _ => AxiReadMaster {
                 address_width: of(13, 64),
                 beat_bytes: 1 << of(0, 7),

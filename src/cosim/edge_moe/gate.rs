@@ -114,7 +114,7 @@ impl Unit for Gate {
             of("distance", Change::Zero),
             of("last_choice", Change::Inverted),
             Mutation { module: "gate_logit", signal: "kept", change: Change::Zero },
-            Mutation { module: "running_sum", signal: "larger", change: Change::Inverted },
+            Mutation { module: "running_sum_of_one", signal: "larger", change: Change::Inverted },
         ]
     }
 }

@@ -1,19 +1,25 @@
 //! Units of Edge-MoE.
 
+mod call_sequencer;
 mod expert_queues;
 mod expert_sequencer;
+mod feature_adder;
 mod functions;
 mod gate;
 mod layer_norm;
 mod linear;
 mod operands;
+mod parameter_loader;
 mod patch_embedding;
 mod pv_product;
 mod qk_product;
+mod queue_walker;
+mod row_addresses;
 mod running_softmax;
+pub mod top;
 mod weight_loader;
 
-use attelier_hw::edge_moe::Sizes;
+use attelier_hw::edge_moe::{Sizes, TopSizes};
 
 use super::Unit;
 
@@ -31,6 +37,14 @@ pub fn units(sizes: &Sizes) -> Vec<Box<dyn Unit>> {
         layer_norm::unit(sizes),
         gate::unit(sizes),
         patch_embedding::unit(sizes),
+        feature_adder::unit(sizes),
+        queue_walker::unit(sizes),
+        parameter_loader::unit(sizes),
     ]);
     units
+}
+
+/// What only the whole machine has.
+pub fn units_of_top(sizes: &TopSizes) -> Vec<Box<dyn Unit>> {
+    vec![row_addresses::unit(sizes), call_sequencer::unit(sizes), top::unit(sizes)]
 }

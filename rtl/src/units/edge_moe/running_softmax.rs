@@ -20,11 +20,11 @@ pub const SUM_CYCLES: u32 = EXPONENTIAL_CYCLES + 4;
 /// From one score of a row to the next one of the same row \[cycles\].
 pub const SCORE_INTERVAL: u32 = 2;
 
-/// The module `running_sum` for a number of rows that take turns.
+/// The module `running_sum` for a number of rows that take turns, `running_sum_of_one` for a single row.
 pub(super) fn running_sum(rows: u32) -> Result<Arc<Module>, Error> {
     let row_bits = index_width(rows.into());
     let exponential = exponential()?;
-    let m = ModuleBuilder::new("running_sum");
+    let m = ModuleBuilder::new(if rows == 1 { "running_sum_of_one" } else { "running_sum" });
     m.doc("Running maximum and sum of exponentials of ROWS rows. A score needs one exponential, of its");
     m.doc("distance to the largest one before it; a new largest score scales the sum.");
     m.doc(format!(

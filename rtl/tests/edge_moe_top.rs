@@ -1,0 +1,105 @@
+//! The whole Edge-MoE: sizes that can be built and what is refused, and lint.
+#![allow(clippy::unwrap_used, reason = "a test may stop here")]
+
+mod common;
+
+use std::{fs, process::Command};
+
+use attelier_hw::edge_moe::{EdgeMoe, Sizes, TopSizes};
+use attelier_rtl::{Design, units::edge_moe::edge_moe_top};
+
+fn deployed() -> TopSizes {
+    TopSizes::deployed(&EdgeMoe::preset("edge-moe").unwrap())
+}
+
+/// A model of five tokens, in words of one beat.
+fn small() -> TopSizes {
+    TopSizes {
+        units: Sizes {
+            tokens: 5,
+            width: 16,
+            heads: 2,
+            hidden: 32,
+            experts: 4,
+            chosen: 2,
+            lanes: 4,
+            queries: 2,
+            block_inputs: 8,
+            block_outputs: 8,
+            buffer_blocks: 8,
+            word_weights: 8,
+            patch: 8,
+            patch_columns: 4,
+            colours: 3,
+        },
+        expert_hidden: 16,
+        beat_bytes: 16,
+        burst_beats: 4,
+        outstanding_beats: 16,
+    }
+}
+
+/// Counts that do not divide each other, in words of two beats.
+fn odd() -> TopSizes {
+    let mut sizes = small();
+    let units = &mut sizes.units;
+    (units.tokens, units.patch_columns, units.queries) = (13, 6, 3);
+    (units.width, units.heads, units.hidden) = (48, 3, 80);
+    (units.lanes, units.block_inputs, units.block_outputs) = (8, 16, 16);
+    (units.word_weights, units.buffer_blocks, units.patch) = (16, 15, 16);
+    (units.experts, units.chosen, units.colours) = (5, 3, 2);
+    (sizes.expert_hidden, sizes.burst_beats) = (32, 8);
+    sizes
+}
+
+#[test]
+fn the_machine_is_built_in_all_sizes() {
+    for sizes in [small(), odd(), deployed()] {
+        let design = edge_moe_top(&sizes).and_then(|top| Design::new([&top]));
+        let design = design.unwrap_or_else(|error| panic!("{error}"));
+        assert!(design.module("edge_moe_top").is_ok());
+    }
+}
+
+#[test]
+fn the_machine_lints_without_a_warning() {
+    if !common::has("verilator") {
+        return;
+    }
+    for sizes in [small(), odd()] {
+        let design = Design::new([&edge_moe_top(&sizes).unwrap()]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut list = String::new();
+        for file in design.verilog() {
+            fs::write(folder.path().join(&file.name), &file.text).unwrap();
+            list += &format!("{}\n", file.name);
+        }
+        fs::write(folder.path().join("files.f"), list).unwrap();
+        let lint = Command::new("verilator")
+            .args(["--lint-only", "-Wall", "--top-module", "edge_moe_top", "-f", "files.f"])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&lint.stderr);
+        assert!(lint.status.success() && text.is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn sizes_that_cannot_be_joined_name_the_parameter() {
+    let refused = |change: fn(&mut TopSizes), parameter: &str| {
+        let mut sizes = deployed();
+        change(&mut sizes);
+        let error = edge_moe_top(&sizes).unwrap_err().to_string();
+        assert!(error.contains(parameter), "{error}");
+    };
+    refused(|sizes| sizes.beat_bytes = 64, "beat_bytes = 64");
+    refused(|sizes| sizes.units.tokens = 130, "tokens = 130");
+    refused(|sizes| sizes.units.word_weights = 8, "word_weights = 8");
+    refused(|sizes| sizes.units.buffer_blocks = 575, "buffer_blocks = 575");
+    refused(|sizes| sizes.units.heads = 6, "heads = 6");
+    refused(|sizes| sizes.expert_hidden = 1000, "expert_hidden = 1000");
+    refused(|sizes| sizes.expert_hidden = 392, "expert_hidden = 392");
+    refused(|sizes| sizes.units.lanes = u32::MAX, "lanes");
+    refused(|sizes| sizes.units.patch_columns = 0, "patch_columns = 0");
+}
