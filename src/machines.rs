@@ -141,7 +141,7 @@ const FAMILIES: &[Family] = &[
         default_workload: "gpt2-xl",
     },
     Family {
-        designs: &["edge-moe"],
+        designs: &["edge-moe", "edge-moe-zcu104"],
         build: edge_moe::build,
         default_workload: "m3vit-tiny/cityscapes",
     },

@@ -6,11 +6,16 @@ mod common;
 
 use std::{fs, path::Path};
 
-use attelier::cosim::{Options, Plan, Unit, Witness, compare, edge_moe::units};
+use attelier::cosim::edge_moe::{image::Image, units};
+use attelier::cosim::{Bench, Options, Plan, Real, Recorded, Unit, Witness, compare};
+use attelier::values::ImageSource;
 use attelier_hw::edge_moe::{EdgeMoe, Sizes};
 use attelier_rtl::Simulator;
 use attelier_rtl::bits::Bits;
 use attelier_rtl::estimate::{Delays, estimate};
+use attelier_rtl::mutate::{Change, Mutation, mutate};
+use attelier_rtl::witness::{self, Pins};
+use attelier_workloads::Knobs;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
@@ -39,9 +44,9 @@ fn small() -> Sizes {
     }
 }
 
-fn agree(sizes: &Sizes, beats: u64) {
-    let options =
-        Options { with: vec![Witness::Native], plan: Plan { beats, seed: 7 }, icarus_beats: 1 };
+fn agree(sizes: &Sizes, with: &[Witness], beats: u64) {
+    let plan = Plan { beats, seed: 7 };
+    let options = Options { with: with.to_vec(), plan, icarus_beats: beats };
     let units = units(sizes);
     assert_eq!(units.len(), 17);
     let mut faults = Vec::new();
@@ -59,12 +64,147 @@ fn agree(sizes: &Sizes, beats: u64) {
 
 #[test]
 fn all_units_equal_the_simulator() {
-    agree(&deployed(), 8_000);
+    agree(&deployed(), &[Witness::Native], 8_000);
 }
 
 #[test]
 fn other_sizes_equal_the_simulator() {
-    agree(&small(), 20_000);
+    agree(&small(), &[Witness::Native], 20_000);
+}
+
+/// Under Icarus every output of every cycle is defined as well.
+#[test]
+fn the_verilog_of_all_units_equals_the_simulator_under_icarus() {
+    if common::has("iverilog") {
+        agree(&small(), &[Witness::Icarus], 300);
+    }
+}
+
+#[test]
+fn the_verilog_of_all_units_equals_the_simulator_under_verilator() {
+    if common::has("verilator") {
+        agree(&small(), &[Witness::Verilator], 2_000);
+    }
+}
+
+/// The first two layers of the released image, with the numbers of the folder.
+fn released() -> Option<Image> {
+    let folder = common::shared("data/edge-moe")?;
+    let name = folder.to_str().unwrap();
+    let source = ImageSource::open(name, "m3vit-tiny/cityscapes", &Knobs::default());
+    let source = source.unwrap().unwrap();
+    let machine = EdgeMoe::preset("edge-moe").unwrap();
+    Some(Image::record(&machine, source.network(), 0).unwrap())
+}
+
+/// Units that only work inside of others.
+const INNER: [&str; 3] = ["exponential", "divider", "square_root"];
+
+/// What a part of the released image brings to each unit: hardware, the simulator's unit and the functional
+/// model are the same.
+#[test]
+fn a_part_of_the_released_image_passes_through_every_unit() {
+    let Some(image) = released() else { return };
+    let mut seen = 0;
+    for unit in units(&deployed()) {
+        let design = unit.design().unwrap();
+        let pins = Pins::of(design.module(unit.top()).unwrap());
+        let plan = Plan { beats: 4_000, seed: 7 };
+        let mut vectors = match image.vectors(&*unit, &pins, plan) {
+            Ok(vectors) => vectors,
+            Err(reason) => {
+                assert!(INNER.contains(&unit.name()), "{}: {reason}", unit.name());
+                continue;
+            }
+        };
+        let outcome = witness::native(&design, unit.top(), &mut *vectors, u64::MAX).unwrap();
+        assert!(outcome.mismatches == 0 && outcome.beats > 0, "{}: {outcome:?}", unit.name());
+        seen += 1;
+    }
+    assert_eq!(seen, 11);
+}
+
+/// How much there is of the small parts: their ends are reached.
+#[test]
+fn the_gated_tokens_and_queues_of_the_released_image_pass_to_the_last_one() {
+    let Some(image) = released() else { return };
+    let plan = Plan { beats: 1, seed: 7 };
+    let options = Options { with: vec![Witness::Native], plan, icarus_beats: 1 };
+    // Words of 129 tokens; tokens; experts of task 0 that have any.
+    for (name, expected) in [("gate", 129 * 24), ("expert_queues", 129), ("expert_sequencer", 12)] {
+        let all = units(&deployed());
+        let unit = all.iter().find(|unit| unit.name() == name).unwrap();
+        let real = Bench::new(&**unit).unwrap().compare_real(&options, &image).unwrap();
+        let Real::Compared { beats, mutants_caught, .. } = real else { panic!("{name}: {real:?}") };
+        assert!(real.passed() && mutants_caught > 0, "{name}: {real:?}");
+        assert_eq!(beats, expected, "{name}");
+    }
+}
+
+/// Hardware with a fault in its arithmetic differs from what is recorded of the image.
+#[test]
+fn faults_are_noticed_on_the_released_image() {
+    let Some(image) = released() else { return };
+    for (name, module, signal, change) in [
+        ("layer_norm", "layer_norm", "square_part_1", Change::Zero),
+        ("linear", "linear_output", "begins", Change::Zero),
+        ("qk_product", "qk_slot", "product_2", Change::Undelayed),
+        ("running_softmax", "running_sum", "larger", Change::Inverted),
+        ("gelu", "gelu_lane", "entry_above", Change::Zero),
+    ] {
+        let all = units(&deployed());
+        let unit = all.iter().find(|unit| unit.name() == name).unwrap();
+        let design = unit.design().unwrap();
+        let mutant = mutate(&design, Mutation { module, signal, change }).unwrap();
+        let pins = Pins::of(design.module(unit.top()).unwrap());
+        let plan = Plan { beats: 4_000, seed: 7 };
+        let mut vectors = image.vectors(&**unit, &pins, plan).unwrap();
+        let found = witness::native(&mutant, unit.top(), &mut *vectors, 1).unwrap();
+        assert!(found.mismatches > 0, "{name}: {module}.{signal} {change:?} is not noticed");
+    }
+}
+
+/// A number of the recording that neither simulator nor hardware computes is noticed: the comparison does not
+/// stop at the two of them.
+#[test]
+fn a_recorded_number_that_is_not_computed_is_noticed() {
+    let Some(mut image) = released() else { return };
+    image.gelu.results[3][5] ^= 1;
+    image.layer_norm.results[40][2] ^= 1;
+    image.linear.results[100][0] ^= 1;
+    image.weight_loader.results.swap(0, 1);
+    image.qk_product.results[50][1] ^= 1;
+    image.running_softmax.results[0][0].factor ^= 1;
+    image.pv_product.results[20][7] ^= 1;
+    image.gate.results[4][1].1 ^= 1;
+    image.patch_embedding.results[30][3] ^= 1;
+    image.expert_queues.results[0][1][0].score ^= 1;
+    for unit in units(&deployed()) {
+        if INNER.contains(&unit.name()) || unit.name() == "expert_sequencer" {
+            continue;
+        }
+        let design = unit.design().unwrap();
+        let pins = Pins::of(design.module(unit.top()).unwrap());
+        let plan = Plan { beats: 20_000, seed: 7 };
+        let mut vectors = image.vectors(&*unit, &pins, plan).unwrap();
+        let found = witness::native(&design, unit.top(), &mut *vectors, 1).unwrap();
+        assert!(found.mismatches > 0, "{}", unit.name());
+    }
+}
+
+#[test]
+fn what_is_no_image_for_the_hardware_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |args: &[&str], expected: &str| {
+        let run = common::attelier(folder.path(), &[&["cosim", "edge-moe/gate"], args].concat());
+        let run = run.code(2);
+        assert!(common::stderr(&run).contains(expected), "{}", common::stderr(&run));
+        assert_eq!(common::stdout(&run), "");
+    };
+    refused(&["--workload", "m3vit-tiny/cityscapes"], "no folder with the tensors of an image");
+    refused(&["--workload", "."], "image.float32.bin");
+    refused(&["--workload", ".", "--text", "a.txt"], "leave them out for an image");
+    refused(&["--set", "workload.task=1"], "expected `--workload`");
 }
 
 /// A unit, reset, with every input that says that something is there set.

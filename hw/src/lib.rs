@@ -15,6 +15,7 @@
 //! ```
 
 pub mod a3;
+pub mod board;
 pub mod config;
 pub mod designs;
 pub mod diagnostic;

@@ -1,7 +1,10 @@
 //! `attelier cosim`: hardware compared with the simulator, cycle by cycle.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
-use attelier_workloads::pruning::Pruning;
+use attelier_hw::{edge_moe::EdgeMoe, spatten::Spatten};
+use attelier_workloads::{Knobs, pruning::Pruning};
 use clap::Args;
 use serde::Serialize;
 
@@ -9,15 +12,18 @@ use super::write_document;
 use crate::{
     cli::{Common, Overrides},
     cosim::{
-        self, Bench, Options, Plan, Real, Row, Selection, Unit, Witness,
-        spatten::requests::Requests,
+        self, Bench, Options, Plan, Real, Recorded, Recorder, Row, Selection, Unit, Witness,
+        edge_moe::image::Image, spatten::requests::Requests,
     },
     exit::Verdict,
     machines, output,
     table::{Align, grouped, table, with_prefix},
-    values::{self, Source, TextArgs},
+    values::{self, ImageSource, Source, TextArgs},
     workload,
 };
+
+/// Sizes of the image that the hardware of Edge-MoE is made for.
+const MODEL: &str = "m3vit-tiny/cityscapes";
 
 /// What to compare, and with whom.
 #[derive(Debug, Args)]
@@ -44,7 +50,8 @@ pub struct CosimArgs {
     pub icarus_beats: u64,
     /// Model folder or trace with tensors: all beats of its requests follow the random ones. They are
     /// pruned as by default and, with `--set workload.token_keep=0.5` and the like, a second time as
-    /// asked for; see `attelier run --help`
+    /// asked for; see `attelier run --help`. For `edge-moe` a folder with the tensors of an image: what
+    /// crosses the units in its first two layers
     #[arg(long, value_name = "WORKLOAD")]
     pub workload: Option<String>,
     /// Text for models.
@@ -70,7 +77,7 @@ pub fn run(args: &CosimArgs, common: &Common) -> Result<Verdict> {
     let (knobs, set) = workload::split_sets(&args.overrides.set);
     let overrides = Overrides { config: args.overrides.config.clone(), set };
     let selection = cosim::select(&args.target, &overrides)?;
-    let requests = requests(args, &knobs, &selection)?;
+    let recorded = recorded(args, &knobs, &selection, common.seed)?;
     let mut with = args.with.clone();
     with.sort_unstable();
     with.dedup();
@@ -85,8 +92,8 @@ pub fn run(args: &CosimArgs, common: &Common) -> Result<Verdict> {
         .map(|unit| {
             let bench = Bench::new(&**unit)?;
             let mut row = bench.compare(&options)?;
-            if let Some(requests) = &requests {
-                row.real = Some(bench.compare_real(&options, requests)?);
+            if let Some(recorded) = &recorded {
+                row.real = Some(bench.compare_real(&options, &**recorded)?);
             }
             Ok(row)
         })
@@ -95,13 +102,13 @@ pub fn run(args: &CosimArgs, common: &Common) -> Result<Verdict> {
         design: selection.design,
         config_hash: selection.config_hash,
         seed: common.seed,
-        requests: requests.as_ref().map(Requests::summary),
+        requests: recorded.as_ref().map(|recorded| recorded.summary()),
         rows: &rows,
     };
     write_document(common.json.as_deref(), "attelier-cosim-1", &result)?;
     output::print(&text(&rows))?;
-    if let Some(requests) = &requests {
-        output::print(&text_of_real(requests, &rows))?;
+    if let Some(recorded) = &recorded {
+        output::print(&text_of_real(&recorded.summary(), &rows))?;
     }
     for unit in &selection.units {
         if let Some(reason) = left_out(&**unit) {
@@ -111,8 +118,13 @@ pub fn run(args: &CosimArgs, common: &Common) -> Result<Verdict> {
     Ok(if rows.iter().all(Row::passed) { Verdict::Passed } else { Verdict::CheckFailed })
 }
 
-/// The requests that the arguments ask for, if they do.
-fn requests(args: &CosimArgs, knobs: &[&str], selection: &Selection) -> Result<Option<Requests>> {
+/// The real work that the arguments ask for, if they do.
+fn recorded(
+    args: &CosimArgs,
+    knobs: &[&str],
+    selection: &Selection,
+    seed: u64,
+) -> Result<Option<Box<dyn Recorded>>> {
     let Some(name) = &args.workload else {
         let options = [
             (!knobs.is_empty(), "--set workload"),
@@ -124,11 +136,21 @@ fn requests(args: &CosimArgs, knobs: &[&str], selection: &Selection) -> Result<O
         }
         return Ok(None);
     };
-    let Some(params) = &selection.records else {
-        bail!("real requests are recorded for the units of SpAtten only: leave `--workload` out");
-    };
+    Ok(Some(match &selection.records {
+        Some(Recorder::Spatten(params)) => Box::new(requests(params, name, &args.text, knobs)?),
+        Some(Recorder::EdgeMoe(machine)) => {
+            Box::new(image(machine, name, &args.text, &workload::knobs(knobs, seed)?)?)
+        }
+        None => bail!(
+            "real work is recorded for the units of SpAtten and Edge-MoE only: leave `--workload` out"
+        ),
+    }))
+}
+
+/// The requests of a model folder or a trace with tensors.
+fn requests(params: &Spatten, name: &str, text: &TextArgs, knobs: &[&str]) -> Result<Requests> {
     let is_counts = workload::file(name).is_none() || workload::is_config(name);
-    let source = if is_counts { None } else { Source::open(name, &args.text)? };
+    let source = if is_counts { None } else { Source::open(name, text)? };
     let Some(source) = source else {
         bail!(
             "`--workload {name}` has counts only: expected a model folder or a trace with tensors \
@@ -142,7 +164,23 @@ fn requests(args: &CosimArgs, knobs: &[&str], selection: &Selection) -> Result<O
         .iter()
         .map(|pruning| machines::spatten::record(params, &source, pruning))
         .collect::<Result<Vec<_>>>()?;
-    Requests::new(params, &recordings).map(Some)
+    Requests::new(params, &recordings)
+}
+
+/// The image of a folder.
+fn image(machine: &EdgeMoe, name: &str, text: &TextArgs, knobs: &Knobs) -> Result<Image> {
+    if text.text.is_some() || text.steps.is_some() {
+        bail!("`--text` and `--steps` are for models that read text: leave them out for an image");
+    }
+    let folder = Path::new(name);
+    let source = if folder.is_dir() { ImageSource::open(name, MODEL, knobs)? } else { None };
+    let Some(source) = source else {
+        bail!(
+            "`--workload {name}` is no folder with the tensors of an image: expected `image.float32.bin` and \
+             others as released with Edge-MoE"
+        );
+    };
+    Image::record(machine, source.network(), source.task())
 }
 
 /// The rows as a table, then what is wrong.
@@ -193,7 +231,7 @@ fn text(rows: &[Row]) -> String {
 }
 
 /// What real requests brought to each unit.
-fn text_of_real(requests: &Requests, rows: &[Row]) -> String {
+fn text_of_real(summary: &str, rows: &[Row]) -> String {
     use Align::{Left, Right};
     let columns = [
         ("unit", Left),
@@ -241,5 +279,5 @@ fn text_of_real(requests: &Requests, rows: &[Row]) -> String {
             None => {}
         }
     }
-    format!("\nreal requests, {}\n{}{remarks}", requests.summary(), table(&columns, cells))
+    format!("\nreal requests, {summary}\n{}{remarks}", table(&columns, cells))
 }

@@ -11,7 +11,7 @@ use attelier_rtl::{
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::{Plan, Unit, spatten::requests::Requests};
+use super::{Plan, Recorded, Unit};
 
 /// Who is compared with the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
@@ -192,17 +192,17 @@ impl<'a> Bench<'a> {
         Ok(row)
     }
 
-    /// Compares with the model on all that `requests` bring to the unit; Icarus sees no more beats
-    /// than of drawn stimulus.
+    /// Compares with the model on all that was recorded of the unit; Icarus sees no more beats than of
+    /// drawn stimulus.
     ///
     /// # Errors
     /// Tools that are missing or object.
-    pub fn compare_real(&self, options: &Options, requests: &Requests) -> Result<Real> {
+    pub fn compare_real(&self, options: &Options, recorded: &dyn Recorded) -> Result<Real> {
         let plan = Plan { beats: u64::MAX, ..options.plan };
-        if let Err(reason) = self.unit.real(&self.pins, plan, requests) {
+        if let Err(reason) = recorded.vectors(self.unit, &self.pins, plan) {
             return Ok(Real::Nothing { reason });
         }
-        let drive = |plan| self.unit.real(&self.pins, plan, requests).map_err(Error::msg);
+        let drive = |plan| recorded.vectors(self.unit, &self.pins, plan).map_err(Error::msg);
         let mut real =
             self.run(&Options { plan, ..options.clone() }, &drive, Coverage::SomeOutput)?;
         if options.with.contains(&Witness::Native) {

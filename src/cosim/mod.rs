@@ -23,12 +23,12 @@ use attelier_rtl::{
     witness::{Pins, Vectors},
 };
 
-use self::spatten::requests::Requests;
 pub use self::{
     compare::{Bench, Options, Real, Row, Witness, compare},
     random::{Pace, Random},
-    select::{Selection, select},
+    select::{Recorder, Selection, select},
 };
+use self::{edge_moe::image::Image, spatten::requests::Requests};
 
 /// What a driver applies, one after the other: without end if it is drawn, to the last one if it comes
 /// from requests.
@@ -41,6 +41,19 @@ pub struct Plan {
     pub beats: u64,
     /// Seed of the stimulus.
     pub seed: u64,
+}
+
+/// What really crossed the units of a machine.
+pub trait Recorded {
+    /// The model driver of a unit with what was recorded there.
+    ///
+    /// # Errors
+    /// Why it is nothing.
+    fn vectors(&self, unit: &dyn Unit, pins: &Pins, plan: Plan)
+    -> Result<Box<dyn Vectors>, String>;
+
+    /// What it consists of, in a sentence.
+    fn summary(&self) -> String;
 }
 
 /// A hardware unit with its model.
@@ -76,7 +89,15 @@ pub trait Unit: Send + Sync {
         _plan: Plan,
         _requests: &Requests,
     ) -> Result<Box<dyn Vectors>, String> {
-        Err("real requests are recorded for the units of SpAtten only".into())
+        Err("requests are recorded for the units of SpAtten only".into())
+    }
+
+    /// The model driver with what an image brings to the unit. It also ends when all of that is through.
+    ///
+    /// # Errors
+    /// Why the image brings nothing to the unit.
+    fn image(&self, _pins: &Pins, _plan: Plan, _image: &Image) -> Result<Box<dyn Vectors>, String> {
+        Err("it crosses this unit only inside of others, where it is compared".into())
     }
 
     /// What the stimulus consists of, where beats do not say it.

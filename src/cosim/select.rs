@@ -27,10 +27,22 @@ pub struct Selection {
     pub config_hash: String,
     /// Clock that its parameters ask for \[Hz\].
     pub clock_hz: u64,
-    /// The machine that real requests are recorded on, where there is one for this design.
-    pub records: Option<Spatten>,
+    /// The machine that real work is recorded on, where that is possible.
+    pub records: Option<Recorder>,
+    /// Units that make up the whole machine; empty where some are not built.
+    pub whole: &'static [&'static str],
+    /// The board that the design is made for.
+    pub board: Option<&'static str>,
     /// The units named, or all.
     pub units: Vec<Box<dyn Unit>>,
+}
+
+/// A machine whose real work can be applied to the hardware.
+pub enum Recorder {
+    /// Attention requests.
+    Spatten(Spatten),
+    /// Images.
+    EdgeMoe(EdgeMoe),
 }
 
 /// Designs that share their hardware units.
@@ -42,8 +54,11 @@ struct Family {
 const FAMILIES: &[Family] = &[
     Family { designs: &["spatten", "spatten-eighth", "spatten-small"], build: of_spatten },
     Family { designs: &["pim-gpt", "pim-gpt-aim"], build: of_pim_gpt },
-    Family { designs: &["edge-moe"], build: of_edge_moe },
+    Family { designs: &["edge-moe", "edge-moe-zcu104"], build: of_edge_moe },
 ];
+
+/// Boards of designs.
+const BOARDS: [(&str, &str); 2] = [("edge-moe", "zcu102"), ("edge-moe-zcu104", "zcu104")];
 
 fn of_spatten(config: &Config) -> Result<Selection> {
     let params = Spatten::check(config)?;
@@ -52,7 +67,9 @@ fn of_spatten(config: &Config) -> Result<Selection> {
         config_hash: Record::config_hash(&params),
         clock_hz: params.clock_hz,
         units: spatten::units(&params),
-        records: Some(params),
+        records: Some(Recorder::Spatten(params)),
+        whole: &[],
+        board: None,
     })
 }
 
@@ -67,6 +84,8 @@ fn of_pim_gpt(config: &Config) -> Result<Selection> {
         clock_hz: PICOSECONDS / u64::from(params.timing.tck_ps.max(1)),
         units: pim_gpt::units(&params),
         records: None,
+        whole: &[],
+        board: None,
     })
 }
 
@@ -78,15 +97,18 @@ fn of_edge_moe(config: &Config) -> Result<Selection> {
              `arithmetic.saturate=false`"
         );
     }
+    let design = config.design().name;
     let sizes = TopSizes::deployed(&machine);
     let mut units = edge_moe::units(&sizes.units);
     units.extend(edge_moe::units_of_top(&sizes));
     Ok(Selection {
-        design: config.design().name,
+        design,
         config_hash: Record::config_hash(&machine),
         clock_hz: machine.clock_hz,
+        whole: &edge_moe::WHOLE,
+        board: BOARDS.iter().find(|(name, _)| *name == design).map(|(_, board)| *board),
         units,
-        records: None,
+        records: Some(Recorder::EdgeMoe(machine)),
     })
 }
 

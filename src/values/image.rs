@@ -96,6 +96,16 @@ impl ImageSource {
         })
     }
 
+    /// The model with its numbers and the image.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The task whose gates are used.
+    pub fn task(&self) -> usize {
+        self.model.task
+    }
+
     /// Computes the image on a machine and in floats.
     ///
     /// # Errors

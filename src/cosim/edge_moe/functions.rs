@@ -1,9 +1,8 @@
-//! Exponential, GELU, quotient and root: any operand, the corners and small ones frequent.
+//! Exponential, quotient and root: any operand, the corners and small ones frequent.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use attelier_hw::edge_moe::Sizes;
 use attelier_rtl::ir::Module;
 use attelier_rtl::mutate::{Change, Mutation};
 use attelier_rtl::units::edge_moe as rtl;
@@ -11,7 +10,6 @@ use attelier_rtl::witness::{Frame, Pins, Vectors};
 use attelier_rtl::{Design, Error};
 use attelier_sim::datapath::fixed::Fixed;
 use attelier_sim::datapath::fixed_functions::{divide, exp_negative, square_root};
-use attelier_sim::units::edge_gelu;
 
 use super::operands::number;
 use crate::cosim::{Pace, Plan, Random, Unit};
@@ -20,8 +18,6 @@ use crate::cosim::{Pace, Plan, Random, Unit};
 const FEATURE: u32 = 32;
 /// Tables, three products \[cycles\].
 const EXPONENTIAL: usize = 4;
-/// Entries, interpolation, difference \[cycles\].
-const GELU: usize = 3;
 /// A bit of the quotient each, and the one that begins \[cycles\].
 const DIVISION: u64 = 54;
 /// Two bits of the radicand each, and the one that begins \[cycles\].
@@ -30,19 +26,17 @@ const ROOT: u64 = 28;
 /// A function, with what it takes and how its hardware is called.
 struct Function {
     name: &'static str,
-    sizes: Sizes,
-    module: fn(&Sizes) -> Result<Arc<Module>, Error>,
-    vectors: fn(&Sizes, &Pins, Plan) -> Box<dyn Vectors>,
+    module: fn() -> Result<Arc<Module>, Error>,
+    vectors: fn(&Pins, Plan) -> Box<dyn Vectors>,
     faults: &'static [(&'static str, &'static str, Change)],
 }
 
 /// All functions.
-pub fn units(sizes: &Sizes) -> Vec<Box<dyn Unit>> {
+pub fn units() -> Vec<Box<dyn Unit>> {
     let exponential = Function {
         name: "exponential",
-        sizes: sizes.clone(),
-        module: |_| rtl::exponential(),
-        vectors: |_, pins, plan| exponential(pins, plan),
+        module: rtl::exponential,
+        vectors: exponential,
         faults: &[
             ("exponential", "near", Change::Inverted),
             ("exponential", "high", Change::Undelayed),
@@ -51,24 +45,10 @@ pub fn units(sizes: &Sizes) -> Vec<Box<dyn Unit>> {
             ("exponential", "result", Change::Undelayed),
         ],
     };
-    let gelu = Function {
-        name: "gelu",
-        sizes: sizes.clone(),
-        module: rtl::gelu,
-        vectors: gelu,
-        faults: &[
-            ("gelu_lane", "is_near", Change::Zero),
-            ("gelu_lane", "entry_above", Change::Zero),
-            ("gelu_lane", "rest", Change::Undelayed),
-            ("gelu_lane", "passes", Change::Inverted),
-            ("gelu_lane", "magnitude", Change::Exchanged),
-        ],
-    };
     let divider = Function {
         name: "divider",
-        sizes: sizes.clone(),
-        module: |_| rtl::divider(),
-        vectors: |_, pins, plan| iterative(pins, plan, Iterative::Division),
+        module: rtl::divider,
+        vectors: |pins, plan| iterative(pins, plan, Iterative::Division),
         faults: &[
             ("divider", "fits", Change::Inverted),
             ("divider", "is_positive", Change::Inverted),
@@ -79,9 +59,8 @@ pub fn units(sizes: &Sizes) -> Vec<Box<dyn Unit>> {
     };
     let root = Function {
         name: "square_root",
-        sizes: sizes.clone(),
-        module: |_| rtl::square_root(),
-        vectors: |_, pins, plan| iterative(pins, plan, Iterative::Root),
+        module: rtl::square_root,
+        vectors: |pins, plan| iterative(pins, plan, Iterative::Root),
         faults: &[
             ("square_root", "fits", Change::Inverted),
             ("square_root", "trial", Change::Delayed),
@@ -89,7 +68,7 @@ pub fn units(sizes: &Sizes) -> Vec<Box<dyn Unit>> {
             ("square_root", "left", Change::Exchanged),
         ],
     };
-    vec![Box::new(exponential), Box::new(gelu), Box::new(divider), Box::new(root)]
+    vec![Box::new(exponential), Box::new(divider), Box::new(root)]
 }
 
 impl Unit for Function {
@@ -98,18 +77,15 @@ impl Unit for Function {
     }
 
     fn parameters(&self) -> String {
-        match self.name {
-            "gelu" => format!("{} features", self.sizes.block_outputs),
-            _ => "one feature".to_owned(),
-        }
+        "one feature".to_owned()
     }
 
     fn design(&self) -> Result<Design, Error> {
-        Design::new([&(self.module)(&self.sizes)?])
+        Design::new([&(self.module)()?])
     }
 
     fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
-        (self.vectors)(&self.sizes, pins, plan)
+        (self.vectors)(pins, plan)
     }
 
     fn mutations(&self) -> Vec<Mutation<'static>> {
@@ -138,39 +114,6 @@ fn exponential(pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
             frame.expect(y, later.pop_front().unwrap_or_default() as u64);
         }
         later.push_back(exp_negative(x));
-        true
-    })
-}
-
-fn gelu(sizes: &Sizes, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
-    let lanes = sizes.block_outputs;
-    let (with_gelu, x, y) =
-        (pins.input("with_gelu"), pins.input_lanes("x", lanes), pins.output_lanes("y", lanes));
-    let mut random = Random::new(plan.seed, 1);
-    let mut later: VecDeque<Vec<i32>> = VecDeque::new();
-    Box::new(move |frame: &mut Frame| {
-        if frame.beats() >= plan.beats + GELU as u64 {
-            return false;
-        }
-        let is_gelu = random.chance(7, 8);
-        frame.drive(with_gelu, u64::from(is_gelu));
-        let mut results = Vec::new();
-        for pin in &x {
-            // Most features are where the table is.
-            let feature = match random.below(4) {
-                0 => number(&mut random, FEATURE) as i32,
-                _ => (random.bits(26) as i32) - (1 << 25),
-            };
-            frame.drive(*pin, feature as u32 as u64);
-            results.push(if is_gelu { edge_gelu::gelu(feature) } else { feature });
-        }
-        frame.count_beat();
-        if later.len() == GELU {
-            for (pin, result) in y.iter().zip(later.pop_front().into_iter().flatten()) {
-                frame.expect(*pin, result as u32 as u64);
-            }
-        }
-        later.push_back(results);
         true
     })
 }

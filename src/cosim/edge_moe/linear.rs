@@ -1,7 +1,7 @@
-//! The unified linear unit: layers of random shapes; while one is computed, the other buffer gets the weights
-//! of the next. A beat is a block of weights times a block of inputs.
+//! The unified linear unit: layers of random shapes, or those of an image; while one is computed, the other
+//! buffer gets the weights of the next. A beat is a block of weights times a block of inputs.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, iter};
 
 use attelier_hw::edge_moe::Sizes;
 use attelier_rtl::mutate::{Change, Mutation};
@@ -11,8 +11,20 @@ use attelier_rtl::{Design, Error, units};
 use attelier_sim::units::edge_moe::linear::{Job, Linear as Model};
 use attelier_sim::units::edge_moe::weight_loader::Written;
 
-use super::operands::{number, packed};
-use crate::cosim::{Pace, Plan, Random, Unit};
+use super::image::{Image, Traffic};
+use super::operands::{Results, features, number, packed};
+use crate::cosim::{Pace, Plan, Random, Source, Unit};
+
+/// A layer.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    /// Its shape; the driver chooses the buffer.
+    pub job: Job,
+    /// Weights and bias.
+    pub written: Vec<Written>,
+    /// Blocks of inputs, row after row.
+    pub inputs: Vec<Vec<i32>>,
+}
 
 struct Linear(Sizes);
 
@@ -36,7 +48,15 @@ impl Unit for Linear {
     }
 
     fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
-        Box::new(Driver::new(&self.0, pins, plan))
+        let (sizes, mut random) = (self.0.clone(), Random::new(plan.seed, 5));
+        let layers = iter::repeat_with(move || drawn(&sizes, &mut random));
+        Box::new(Driver::new(&self.0, pins, plan, Box::new(layers), Results::unknown()))
+    }
+
+    fn image(&self, pins: &Pins, plan: Plan, image: &Image) -> Result<Box<dyn Vectors>, String> {
+        let Traffic { given, results } = image.linear.needed()?.clone();
+        let (given, results) = (Box::new(given.into_iter()), Results::known(results));
+        Ok(Box::new(Driver::new(&self.0, pins, plan, given, results)))
     }
 
     fn mutations(&self) -> Vec<Mutation<'static>> {
@@ -79,20 +99,27 @@ struct Driver {
     random: Random,
     paces: [Pace; 3],
     model: Model,
-    /// The layer whose weights are being written, and what is left of them.
-    next: Job,
+    source: Source<Layer>,
+    results: Results<Vec<i32>>,
+    /// The layer that starts next, its buffer, and what is still to be written there.
+    next: Option<Layer>,
+    second: bool,
     writes: VecDeque<Written>,
     /// Blocks of inputs that the layer at hand still takes.
-    inputs: u64,
+    inputs: VecDeque<Vec<i32>>,
     waiting: Option<Vec<i32>>,
 }
 
 impl Driver {
-    fn new(sizes: &Sizes, pins: &Pins, plan: Plan) -> Self {
+    fn new(
+        sizes: &Sizes,
+        pins: &Pins,
+        plan: Plan,
+        source: Source<Layer>,
+        results: Results<Vec<i32>>,
+    ) -> Self {
         let input = |name: &str| pins.input(name);
-        let mut random = Random::new(plan.seed, 1);
-        let (next, writes) = drawn(sizes, true, &mut random);
-        Self {
+        let mut driver = Self {
             sizes: sizes.clone(),
             ports: Ports {
                 start: input("start"),
@@ -110,13 +137,27 @@ impl Driver {
                 results: pins.output_lanes("m_axis_tdata", sizes.block_outputs),
             },
             plan,
-            random,
+            random: Random::new(plan.seed, 1),
             paces: [2, 3, 4].map(|purpose| Pace::new(plan.seed, purpose)),
             model: Model::new(sizes),
-            next,
-            writes,
-            inputs: 0,
+            source,
+            results,
+            next: None,
+            second: false,
+            writes: VecDeque::new(),
+            inputs: VecDeque::new(),
             waiting: None,
+        };
+        driver.advance();
+        driver
+    }
+
+    /// The next layer is written to the other buffer.
+    fn advance(&mut self) {
+        self.next = self.source.next();
+        self.second = !self.second;
+        if let Some(layer) = &mut self.next {
+            self.writes = std::mem::take(&mut layer.written).into();
         }
     }
 
@@ -130,7 +171,7 @@ impl Driver {
             Some(Written::Bias { address, bias }) => biases = Some((*address, bias)),
             None => {}
         }
-        let second = u64::from(self.next.second);
+        let second = u64::from(self.second);
         frame.drive(ports.block[0], u64::from(rows.is_some()));
         frame.drive(ports.block[1], second);
         frame.drive(ports.block[2], rows.map_or(0, |(address, _)| address.into()));
@@ -150,9 +191,8 @@ impl Driver {
 
     /// Drives a block of inputs.
     fn offer(&mut self, frame: &mut Frame) {
-        if self.waiting.is_none() && self.inputs > 0 && self.paces[1].willing() {
-            let feature = |_| number(&mut self.random, FEATURE_BITS) as i32;
-            self.waiting = Some((0..self.sizes.block_inputs).map(feature).collect());
+        if self.waiting.is_none() && self.paces[1].willing() {
+            self.waiting = self.inputs.pop_front();
         }
         frame.drive(self.ports.input[0], u64::from(self.waiting.is_some()));
         if let Some(inputs) = &self.waiting {
@@ -164,19 +204,23 @@ impl Driver {
 
 impl Vectors for Driver {
     fn next(&mut self, frame: &mut Frame) -> bool {
-        if frame.beats() >= self.plan.beats {
+        let is_busy = self.model.is_busy();
+        let is_through = self.next.is_none() && !is_busy;
+        if frame.beats() >= self.plan.beats || is_through {
             return false;
         }
-        let is_busy = self.model.is_busy();
-        let starts = !is_busy && self.writes.is_empty() && self.random.chance(1, 4);
-        let written = self.write(frame);
+        let job = self.next.as_ref().map(|layer| Job { second: self.second, ..layer.job });
+        let starts = job.filter(|_| !is_busy && self.writes.is_empty() && self.random.chance(1, 4));
+        let (written, second) = (self.write(frame), self.second);
         self.offer(frame);
-        frame.drive(self.ports.start, u64::from(starts || is_busy && self.random.chance(1, 8)));
-        let Job { tokens, in_blocks, out_blocks, second, with_gelu } = self.next;
-        let job = [tokens, in_blocks, out_blocks, u32::from(second), u32::from(with_gelu)];
-        for (pin, value) in self.ports.job.iter().zip(job) {
+        let disturbs = is_busy && self.random.chance(1, 8);
+        frame.drive(self.ports.start, u64::from(starts.is_some() || disturbs));
+        let values = starts.map(|Job { tokens, in_blocks, out_blocks, second, with_gelu }| {
+            [tokens, in_blocks, out_blocks, u32::from(second), u32::from(with_gelu)]
+        });
+        for (at, pin) in self.ports.job.iter().enumerate() {
             let noise = self.random.bits(pin.width);
-            frame.drive(*pin, if starts { value.into() } else { noise });
+            frame.drive(*pin, values.map_or(noise, |values| values[at].into()));
         }
         let taken = self.paces[2].willing();
         frame.drive(self.ports.taken, u64::from(taken));
@@ -185,34 +229,34 @@ impl Vectors for Driver {
         frame.expect(self.ports.ready, u64::from(is_open));
         frame.expect(self.ports.busy, u64::from(is_busy));
         frame.expect(self.ports.done, u64::from(self.model.is_done()));
-        frame.expect(self.ports.offered, u64::from(self.model.offered().is_some()));
-        for (pin, result) in
-            self.ports.results.iter().zip(self.model.offered().into_iter().flatten())
-        {
+        let shown = self.model.offered();
+        let offered = shown.is_some_and(|block| self.results.allow(block));
+        frame.expect(self.ports.offered, u64::from(offered));
+        for (pin, result) in self.ports.results.iter().zip(shown.into_iter().flatten()) {
             frame.expect_bits(*pin, &packed([i64::from(*result)], FEATURE_BITS));
         }
-        let inputs = if is_open { self.waiting.take() } else { None };
-        if inputs.is_some() {
-            self.inputs -= 1;
+        if taken && shown.is_some() {
+            self.results.leave();
         }
+        let inputs = if is_open { self.waiting.take() } else { None };
         let steps = self.model.steps();
-        self.model.tick(starts.then_some(self.next), inputs, taken);
+        self.model.tick(starts, inputs, taken);
         if self.model.steps() > steps {
             frame.count_beat();
         }
         if let Some(written) = written {
             self.model.write(second, written);
         }
-        if starts {
-            self.inputs = u64::from(tokens) * u64::from(in_blocks);
-            (self.next, self.writes) = drawn(&self.sizes, !second, &mut self.random);
+        if starts.is_some() {
+            self.inputs = self.next.take().map(|layer| layer.inputs).unwrap_or_default().into();
+            self.advance();
         }
         true
     }
 }
 
-/// A layer that fits into a buffer, and all that is written to it.
-fn drawn(sizes: &Sizes, second: bool, random: &mut Random) -> (Job, VecDeque<Written>) {
+/// A layer that fits into a buffer.
+fn drawn(sizes: &Sizes, random: &mut Random) -> Layer {
     let most = |blocks: u32, random: &mut Random| {
         let most = if random.chance(1, 8) { blocks } else { blocks.min(4) };
         1 + random.below(most.into()) as u32
@@ -221,18 +265,22 @@ fn drawn(sizes: &Sizes, second: bool, random: &mut Random) -> (Job, VecDeque<Wri
     let out_blocks =
         most((sizes.hidden / sizes.block_outputs).min(sizes.buffer_blocks / in_blocks), random);
     let tokens = 1 + random.below(u64::from(sizes.tokens.min(9))) as u32;
-    let mut writes = VecDeque::new();
+    let mut written = Vec::new();
     for address in 0..in_blocks * out_blocks {
         let row = |random: &mut Random| {
             (0..sizes.block_inputs).map(|_| number(random, WEIGHT_BITS) as i16).collect()
         };
         let rows = (0..sizes.block_outputs).map(|_| row(random)).collect();
-        writes.push_back(Written::Block { address, rows });
+        written.push(Written::Block { address, rows });
     }
     for address in 0..out_blocks {
         let bias = (0..sizes.block_outputs).map(|_| number(random, BIAS_BITS) as i32).collect();
-        writes.push_back(Written::Bias { address, bias });
+        written.push(Written::Bias { address, bias });
     }
+    let inputs = (0..tokens * in_blocks)
+        .map(|_| features(random, sizes.block_inputs, FEATURE_BITS))
+        .collect();
     let with_gelu = random.chance(1, 2);
-    (Job { tokens, in_blocks, out_blocks, second, with_gelu }, writes)
+    let job = Job { tokens, in_blocks, out_blocks, second: false, with_gelu };
+    Layer { job, written, inputs }
 }

@@ -6,6 +6,8 @@ mod expert_sequencer;
 mod feature_adder;
 mod functions;
 mod gate;
+mod gelu;
+pub mod image;
 mod layer_norm;
 mod linear;
 mod operands;
@@ -23,10 +25,25 @@ use attelier_hw::edge_moe::{Sizes, TopSizes};
 
 use super::Unit;
 
+/// Units that the machine has one of; the others are inside of these.
+pub const WHOLE: [&str; 10] = [
+    "expert_queues",
+    "expert_sequencer",
+    "weight_loader",
+    "linear",
+    "qk_product",
+    "running_softmax",
+    "pv_product",
+    "layer_norm",
+    "gate",
+    "patch_embedding",
+];
+
 /// The units of a machine of these sizes.
 pub fn units(sizes: &Sizes) -> Vec<Box<dyn Unit>> {
-    let mut units = functions::units(sizes);
+    let mut units = functions::units();
     units.extend([
+        gelu::unit(sizes),
         expert_queues::unit(sizes),
         expert_sequencer::unit(sizes),
         weight_loader::unit(sizes),

@@ -1,4 +1,6 @@
-//! Values that model drivers of Edge-MoE draw, and how they lie in a word.
+//! Values that model drivers of Edge-MoE draw, how they lie in a word, and what is known of results.
+
+use std::collections::VecDeque;
 
 use attelier_rtl::bits::Bits;
 
@@ -25,5 +27,46 @@ pub fn number(random: &mut Random, width: u32) -> i64 {
         0 => [0, 1, -1, i64::MAX >> shift, i64::MIN >> shift][random.below(5) as usize],
         1..4 => any(random),
         _ => any(random) >> random.below(width.into()),
+    }
+}
+
+/// Features of `lanes` lanes.
+pub fn features(random: &mut Random, lanes: u32, width: u32) -> Vec<i32> {
+    (0..lanes).map(|_| number(random, width) as i32).collect()
+}
+
+/// What the functional model says that a unit gives, one after the other; nothing is known of what comes
+/// of drawn stimulus.
+///
+/// Numbers are compared between model and hardware in any case. Where the model's differ from these, the
+/// driver expects the unit to show nothing, which the hardware then contradicts.
+pub struct Results<T>(Option<VecDeque<T>>);
+
+impl<T: PartialEq> Results<T> {
+    /// Nothing is known.
+    pub fn unknown() -> Self {
+        Self(None)
+    }
+
+    /// These.
+    pub fn known(results: impl IntoIterator<Item = T>) -> Self {
+        Self(Some(results.into_iter().collect()))
+    }
+
+    /// Whether anything is known.
+    pub fn are_known(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Whether `found` is what comes next.
+    pub fn allow(&self, found: &T) -> bool {
+        self.0.as_ref().is_none_or(|results| results.front() == Some(found))
+    }
+
+    /// What comes next has left.
+    pub fn leave(&mut self) {
+        if let Some(results) = &mut self.0 {
+            results.pop_front();
+        }
     }
 }

@@ -1,5 +1,7 @@
-//! Probabilities times values: scores, what the softmax left and values at random pace. A beat is a word of a
-//! value.
+//! Probabilities times values: scores, what the softmax left and values of an image, or drawn ones, at random
+//! pace. A beat is a word of a value.
+
+use std::iter;
 
 use attelier_hw::edge_moe::Sizes;
 use attelier_rtl::mutate::{Change, Mutation};
@@ -8,8 +10,28 @@ use attelier_rtl::{Design, Error, units};
 use attelier_sim::units::edge_moe::pv_product::{Offered, PvProduct as Model};
 use attelier_sim::units::edge_softmax::SoftmaxInfo;
 
-use super::operands::{FEATURE_BITS, number, packed};
-use crate::cosim::{Pace, Plan, Random, Unit};
+use super::image::{Image, Traffic};
+use super::operands::{FEATURE_BITS, Results, features, number, packed};
+use crate::cosim::{Pace, Plan, Random, Source, Unit};
+
+/// One product of all probabilities and values of a layer.
+#[derive(Debug, Clone)]
+pub struct Product {
+    /// What the softmax left of each query.
+    pub info: Vec<Vec<SoftmaxInfo>>,
+    /// Scores of all heads, step by step and slot by slot.
+    pub scores: Vec<Vec<i32>>,
+    /// Words of the values, pass after pass.
+    pub values: Vec<Vec<i32>>,
+}
+
+/// Operands as they come, for so many products.
+struct Operands {
+    products: u64,
+    info: Source<Vec<SoftmaxInfo>>,
+    scores: Source<Vec<i32>>,
+    values: Source<Vec<i32>>,
+}
 
 struct PvProduct(Sizes);
 
@@ -33,92 +55,38 @@ impl Unit for PvProduct {
     }
 
     fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
-        let sizes = self.0.clone();
-        let start = pins.input("start");
-        let valids = ["info", "score", "value"].map(|name| pins.input(&format!("s_{name}_tvalid")));
-        let readies =
-            ["info", "score", "value"].map(|name| pins.output(&format!("s_{name}_tready")));
-        let factors = pins.input_lanes("s_info_factor", sizes.heads);
-        let maxima = pins.input_lanes("s_info_maximum", sizes.heads);
-        let scores = pins.input_lanes("s_score_tdata", sizes.heads);
-        let (value, takes) = (pins.input("s_value_tdata"), pins.input("m_axis_tready"));
-        let [offered, data, last, busy, done] =
-            ["m_axis_tvalid", "m_axis_tdata", "m_axis_tlast", "busy", "done"]
-                .map(|name| pins.output(name));
-        let mut model = Model::new(&sizes);
-        let mut random = Random::new(plan.seed, 1);
-        let mut gives = [2, 3, 4].map(|purpose| Pace::new(plan.seed, purpose));
-        let mut pops = Pace::new(plan.seed, 5);
-        let mut infos: Option<Vec<SoftmaxInfo>> = None;
-        let mut words: [Option<Vec<i32>>; 2] = [None, None];
-        Box::new(move |frame: &mut Frame| {
-            if frame.beats() >= plan.beats {
-                return false;
-            }
-            let starts = random.chance(1, 8);
-            frame.drive(start, u64::from(starts));
-            let [info_pace, score_pace, value_pace] = &mut gives;
-            if infos.is_none() && info_pace.willing() {
-                infos = Some((0..sizes.heads).map(|_| info(&mut random)).collect());
-            }
-            if words[0].is_none() && score_pace.willing() {
-                words[0] = Some((0..sizes.heads).map(|_| score(&mut random)).collect());
-            }
-            if words[1].is_none() && value_pace.willing() {
-                let feature = |_| number(&mut random, FEATURE_BITS) as i32;
-                words[1] = Some((0..sizes.lanes).map(feature).collect());
-            }
-            let are = [infos.is_some(), words[0].is_some(), words[1].is_some()];
-            for (pin, valid) in valids.iter().zip(are) {
-                frame.drive(*pin, u64::from(valid));
-            }
-            let drive = |frame: &mut Frame, pins: &[Pin], values: &mut dyn Iterator<Item = i32>| {
-                for (pin, value) in pins.iter().zip(values) {
-                    frame.drive(*pin, value as u32 as u64);
-                }
-            };
-            drive(frame, &factors, &mut infos.iter().flatten().map(|info| info.factor));
-            drive(frame, &maxima, &mut infos.iter().flatten().map(|info| info.maximum));
-            drive(frame, &scores, &mut words[0].iter().flatten().copied());
-            if let Some(word) = &words[1] {
-                let word = word.iter().map(|feature| i64::from(*feature));
-                frame.drive_bits(value, &packed(word, FEATURE_BITS));
-            }
-            let taken = pops.willing();
-            frame.drive(takes, u64::from(taken));
+        let Sizes { heads, lanes, .. } = self.0;
+        let random = |purpose| Random::new(plan.seed, purpose);
+        let [mut of_info, mut of_scores, mut of_values] = [6, 7, 8].map(random);
+        let operands = Operands {
+            products: u64::MAX,
+            info: Box::new(iter::repeat_with(move || {
+                (0..heads).map(|_| info(&mut of_info)).collect()
+            })),
+            scores: Box::new(iter::repeat_with(move || {
+                (0..heads).map(|_| score(&mut of_scores)).collect()
+            })),
+            values: Box::new(iter::repeat_with(move || {
+                features(&mut of_values, lanes, FEATURE_BITS)
+            })),
+        };
+        driver(&self.0, pins, plan, operands, Results::unknown())
+    }
 
-            let shown = Offered {
-                info: infos.as_deref(),
-                scores: words[0].as_deref(),
-                value: words[1].as_deref(),
-            };
-            let open = model.takes(shown);
-            for (pin, open) in readies.iter().zip(open) {
-                frame.expect(*pin, u64::from(open));
-            }
-            frame.expect(busy, u64::from(model.is_busy()));
-            frame.expect(done, u64::from(model.is_done()));
-            frame.expect(offered, u64::from(model.offered().is_some()));
-            if let Some(word) = model.offered() {
-                let features = word.features.iter().map(|feature| i64::from(*feature));
-                frame.expect_bits(data, &packed(features, FEATURE_BITS));
-                frame.expect(last, u64::from(word.last));
-            }
-            let steps = model.steps();
-            model.tick(starts, shown, taken);
-            if model.steps() > steps {
-                frame.count_beat();
-            }
-            if open[0] {
-                infos = None;
-            }
-            for (word, open) in words.iter_mut().zip(&open[1..]) {
-                if *open {
-                    *word = None;
-                }
-            }
-            true
-        })
+    fn image(&self, pins: &Pins, plan: Plan, image: &Image) -> Result<Box<dyn Vectors>, String> {
+        let Traffic { given, results } = image.pv_product.needed()?.clone();
+        let mut operands = Operands {
+            products: given.len() as u64,
+            info: Box::new(iter::empty()),
+            scores: Box::new(iter::empty()),
+            values: Box::new(iter::empty()),
+        };
+        for Product { info, scores, values } in given {
+            operands.info = Box::new(operands.info.chain(info));
+            operands.scores = Box::new(operands.scores.chain(scores));
+            operands.values = Box::new(operands.values.chain(values));
+        }
+        Ok(driver(&self.0, pins, plan, operands, Results::known(results)))
     }
 
     fn mutations(&self) -> Vec<Mutation<'static>> {
@@ -144,6 +112,104 @@ impl Unit for PvProduct {
             },
         ]
     }
+}
+
+fn driver(
+    sizes: &Sizes,
+    pins: &Pins,
+    plan: Plan,
+    mut operands: Operands,
+    mut results: Results<Vec<i32>>,
+) -> Box<dyn Vectors> {
+    let start = pins.input("start");
+    let valids = ["info", "score", "value"].map(|name| pins.input(&format!("s_{name}_tvalid")));
+    let readies = ["info", "score", "value"].map(|name| pins.output(&format!("s_{name}_tready")));
+    let factors = pins.input_lanes("s_info_factor", sizes.heads);
+    let maxima = pins.input_lanes("s_info_maximum", sizes.heads);
+    let scores = pins.input_lanes("s_score_tdata", sizes.heads);
+    let (value, takes) = (pins.input("s_value_tdata"), pins.input("m_axis_tready"));
+    let [offered, data, last, busy, done] =
+        ["m_axis_tvalid", "m_axis_tdata", "m_axis_tlast", "busy", "done"]
+            .map(|name| pins.output(name));
+    let mut model = Model::new(sizes);
+    let mut random = Random::new(plan.seed, 1);
+    let mut gives = [2, 3, 4].map(|purpose| Pace::new(plan.seed, purpose));
+    let mut pops = Pace::new(plan.seed, 5);
+    let mut infos: Option<Vec<SoftmaxInfo>> = None;
+    let mut words: [Option<Vec<i32>>; 2] = [None, None];
+    Box::new(move |frame: &mut Frame| {
+        let is_busy = model.is_busy();
+        if frame.beats() >= plan.beats || operands.products == 0 && !is_busy {
+            return false;
+        }
+        let starts = random.chance(1, 8);
+        operands.products -= u64::from(starts && !is_busy);
+        frame.drive(start, u64::from(starts));
+        let [info_pace, score_pace, value_pace] = &mut gives;
+        if infos.is_none() && info_pace.willing() {
+            infos = operands.info.next();
+        }
+        if words[0].is_none() && score_pace.willing() {
+            words[0] = operands.scores.next();
+        }
+        if words[1].is_none() && value_pace.willing() {
+            words[1] = operands.values.next();
+        }
+        let are = [infos.is_some(), words[0].is_some(), words[1].is_some()];
+        for (pin, valid) in valids.iter().zip(are) {
+            frame.drive(*pin, u64::from(valid));
+        }
+        let drive = |frame: &mut Frame, pins: &[Pin], values: &mut dyn Iterator<Item = i32>| {
+            for (pin, value) in pins.iter().zip(values) {
+                frame.drive(*pin, value as u32 as u64);
+            }
+        };
+        drive(frame, &factors, &mut infos.iter().flatten().map(|info| info.factor));
+        drive(frame, &maxima, &mut infos.iter().flatten().map(|info| info.maximum));
+        drive(frame, &scores, &mut words[0].iter().flatten().copied());
+        if let Some(word) = &words[1] {
+            let word = word.iter().map(|feature| i64::from(*feature));
+            frame.drive_bits(value, &packed(word, FEATURE_BITS));
+        }
+        let taken = pops.willing();
+        frame.drive(takes, u64::from(taken));
+
+        let shown = Offered {
+            info: infos.as_deref(),
+            scores: words[0].as_deref(),
+            value: words[1].as_deref(),
+        };
+        let open = model.takes(shown);
+        for (pin, open) in readies.iter().zip(open) {
+            frame.expect(*pin, u64::from(open));
+        }
+        frame.expect(busy, u64::from(is_busy));
+        frame.expect(done, u64::from(model.is_done()));
+        let left = model.offered();
+        frame.expect(offered, u64::from(left.is_some_and(|word| results.allow(&word.features))));
+        if let Some(word) = left {
+            if taken {
+                results.leave();
+            }
+            let features = word.features.iter().map(|feature| i64::from(*feature));
+            frame.expect_bits(data, &packed(features, FEATURE_BITS));
+            frame.expect(last, u64::from(word.last));
+        }
+        let steps = model.steps();
+        model.tick(starts, shown, taken);
+        if model.steps() > steps {
+            frame.count_beat();
+        }
+        if open[0] {
+            infos = None;
+        }
+        for (word, open) in words.iter_mut().zip(&open[1..]) {
+            if *open {
+                *word = None;
+            }
+        }
+        true
+    })
 }
 
 /// What a softmax may leave: reciprocals of sums from 1 on, now and then anything.

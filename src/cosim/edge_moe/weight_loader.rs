@@ -1,4 +1,7 @@
-//! The weight loader: matrices of every shape that the buffer holds, words at random pace.
+//! The weight loader: matrices of every shape that the buffer holds, or those of an image, words at random
+//! pace. A beat is a word.
+
+use std::{collections::VecDeque, iter};
 
 use attelier_hw::edge_moe::Sizes;
 use attelier_rtl::mutate::{Change, Mutation};
@@ -7,8 +10,18 @@ use attelier_rtl::witness::{Frame, Pins, Vectors};
 use attelier_rtl::{Design, Error, units};
 use attelier_sim::units::edge_moe::weight_loader::{Layer, WeightLoader as Model, Written};
 
-use super::operands::{number, packed};
-use crate::cosim::{Pace, Plan, Random, Unit};
+use super::image::{Image, Traffic};
+use super::operands::{Results, number, packed};
+use crate::cosim::{Pace, Plan, Random, Source, Unit};
+
+/// A matrix as it lies in memory.
+#[derive(Debug, Clone)]
+pub struct Matrix {
+    /// Its shape.
+    pub layer: Layer,
+    /// Words of its rows, then those of the bias.
+    pub words: Vec<Vec<i16>>,
+}
 
 struct WeightLoader(Sizes);
 
@@ -32,73 +45,15 @@ impl Unit for WeightLoader {
     }
 
     fn vectors(&self, pins: &Pins, plan: Plan) -> Box<dyn Vectors> {
-        let sizes = self.0.clone();
-        let [start, in_blocks, out_blocks, attention, valid, data] = [
-            "start",
-            "in_blocks",
-            "out_blocks",
-            "bias_of_attention",
-            "s_axis_tvalid",
-            "s_axis_tdata",
-        ]
-        .map(|name| pins.input(name));
-        let [ready, block_write, block_address, bias_write, bias_address, done] =
-            ["s_axis_tready", "block_write", "block_address", "bias_write", "bias_address", "done"]
-                .map(|name| pins.output(name));
-        let rows = pins.output_lanes("block_row", sizes.block_outputs);
-        let biases = pins.output_lanes("bias", sizes.block_outputs);
-        let mut model = Model::new(&sizes);
-        let (mut random, mut gives) = (Random::new(plan.seed, 1), Pace::new(plan.seed, 2));
-        let mut waiting: Option<Vec<i16>> = None;
-        Box::new(move |frame: &mut Frame| {
-            if frame.beats() >= plan.beats {
-                return false;
-            }
-            let open = model.is_ready();
-            let layer = (!open && random.chance(1, 3)).then(|| drawn(&sizes, &mut random));
-            frame.drive(start, u64::from(layer.is_some() || open && random.chance(1, 8)));
-            frame.drive(in_blocks, layer.map_or(random.bits(8), |layer| layer.in_blocks.into()));
-            frame.drive(out_blocks, layer.map_or(random.bits(8), |layer| layer.out_blocks.into()));
-            let noise = random.chance(1, 2);
-            let of_attention = layer.map_or(noise, |layer| layer.bias_of_attention);
-            frame.drive(attention, u64::from(of_attention));
-            if waiting.is_none() && gives.willing() {
-                let weight = |_| number(&mut random, WEIGHT_BITS) as i16;
-                waiting = Some((0..sizes.word_weights).map(weight).collect());
-            }
-            frame.drive(valid, u64::from(waiting.is_some()));
-            let shows = waiting.as_ref().map(|word| word.iter().map(|weight| i64::from(*weight)));
-            if let Some(word) = shows {
-                frame.drive_bits(data, &packed(word, WEIGHT_BITS));
-            }
-            frame.expect(ready, u64::from(open));
-            let taken = if open { waiting.take() } else { None };
-            if taken.is_some() {
-                frame.count_beat();
-            }
-            let shown = model.tick(layer, taken);
-            frame.expect(done, u64::from(shown.done));
-            let is_block = matches!(shown.written, Some(Written::Block { .. }));
-            frame.expect(block_write, u64::from(is_block));
-            frame.expect(bias_write, u64::from(shown.written.is_some() && !is_block));
-            match shown.written {
-                Some(Written::Block { address, rows: block }) => {
-                    frame.expect(block_address, address.into());
-                    for (pin, row) in rows.iter().zip(&block) {
-                        let row = row.iter().map(|weight| i64::from(*weight));
-                        frame.expect_bits(*pin, &packed(row, WEIGHT_BITS));
-                    }
-                }
-                Some(Written::Bias { address, bias }) => {
-                    frame.expect(bias_address, address.into());
-                    for (pin, bias) in biases.iter().zip(bias) {
-                        frame.expect_bits(*pin, &packed([i64::from(bias)], BIAS_BITS));
-                    }
-                }
-                None => {}
-            }
-            true
-        })
+        let (sizes, mut random) = (self.0.clone(), Random::new(plan.seed, 3));
+        let matrices = iter::repeat_with(move || drawn(&sizes, &mut random));
+        driver(&self.0, pins, plan, Box::new(matrices), Results::unknown())
+    }
+
+    fn image(&self, pins: &Pins, plan: Plan, image: &Image) -> Result<Box<dyn Vectors>, String> {
+        let Traffic { given, results } = image.weight_loader.needed()?.clone();
+        let (given, results) = (Box::new(given.into_iter()), Results::known(results));
+        Ok(driver(&self.0, pins, plan, given, results))
     }
 
     fn mutations(&self) -> Vec<Mutation<'static>> {
@@ -116,8 +71,89 @@ impl Unit for WeightLoader {
     }
 }
 
-/// A layer that fits into a buffer; small ones are frequent.
-fn drawn(sizes: &Sizes, random: &mut Random) -> Layer {
+fn driver(
+    sizes: &Sizes,
+    pins: &Pins,
+    plan: Plan,
+    mut source: Source<Matrix>,
+    mut results: Results<Written>,
+) -> Box<dyn Vectors> {
+    let [start, in_blocks, out_blocks, attention, valid, data] =
+        ["start", "in_blocks", "out_blocks", "bias_of_attention", "s_axis_tvalid", "s_axis_tdata"]
+            .map(|name| pins.input(name));
+    let [ready, block_write, block_address, bias_write, bias_address, done] =
+        ["s_axis_tready", "block_write", "block_address", "bias_write", "bias_address", "done"]
+            .map(|name| pins.output(name));
+    let rows = pins.output_lanes("block_row", sizes.block_outputs);
+    let biases = pins.output_lanes("bias", sizes.block_outputs);
+    let mut model = Model::new(sizes);
+    let (mut random, mut gives) = (Random::new(plan.seed, 1), Pace::new(plan.seed, 2));
+    let mut next = source.next();
+    let mut words: VecDeque<Vec<i16>> = VecDeque::new();
+    let mut waiting: Option<Vec<i16>> = None;
+    // What the last word gives shows one cycle after it.
+    let mut quiet = false;
+    Box::new(move |frame: &mut Frame| {
+        let open = model.is_ready();
+        if frame.beats() >= plan.beats || quiet && next.is_none() && !open {
+            return false;
+        }
+        quiet = !open;
+        let layer = next.as_ref().filter(|_| !open && random.chance(1, 3)).map(|next| next.layer);
+        if layer.is_some() {
+            words = next.take().map(|matrix| matrix.words).unwrap_or_default().into();
+            next = source.next();
+        }
+        frame.drive(start, u64::from(layer.is_some() || open && random.chance(1, 8)));
+        frame.drive(in_blocks, layer.map_or(random.bits(8), |layer| layer.in_blocks.into()));
+        frame.drive(out_blocks, layer.map_or(random.bits(8), |layer| layer.out_blocks.into()));
+        let noise = random.chance(1, 2);
+        let of_attention = layer.map_or(noise, |layer| layer.bias_of_attention);
+        frame.drive(attention, u64::from(of_attention));
+        if waiting.is_none() && gives.willing() {
+            waiting = words.pop_front();
+        }
+        frame.drive(valid, u64::from(waiting.is_some()));
+        if let Some(word) = &waiting {
+            let word = word.iter().map(|weight| i64::from(*weight));
+            frame.drive_bits(data, &packed(word, WEIGHT_BITS));
+        }
+        frame.expect(ready, u64::from(open));
+        let taken = if open { waiting.take() } else { None };
+        if taken.is_some() {
+            frame.count_beat();
+        }
+        let shown = model.tick(layer, taken);
+        frame.expect(done, u64::from(shown.done));
+        let is_allowed = shown.written.as_ref().is_some_and(|written| results.allow(written));
+        let is_block = matches!(shown.written, Some(Written::Block { .. }));
+        frame.expect(block_write, u64::from(is_allowed && is_block));
+        frame.expect(bias_write, u64::from(is_allowed && !is_block));
+        if shown.written.is_some() {
+            results.leave();
+        }
+        match shown.written {
+            Some(Written::Block { address, rows: block }) => {
+                frame.expect(block_address, address.into());
+                for (pin, row) in rows.iter().zip(&block) {
+                    let row = row.iter().map(|weight| i64::from(*weight));
+                    frame.expect_bits(*pin, &packed(row, WEIGHT_BITS));
+                }
+            }
+            Some(Written::Bias { address, bias }) => {
+                frame.expect(bias_address, address.into());
+                for (pin, bias) in biases.iter().zip(bias) {
+                    frame.expect_bits(*pin, &packed([i64::from(bias)], BIAS_BITS));
+                }
+            }
+            None => {}
+        }
+        true
+    })
+}
+
+/// A matrix that fits into a buffer; small ones are frequent.
+fn drawn(sizes: &Sizes, random: &mut Random) -> Matrix {
     let longest = |blocks: u32, most: u32, random: &mut Random| {
         let most = blocks.min(most).max(1);
         let most = if random.chance(1, 8) { most } else { most.min(3) };
@@ -126,5 +162,10 @@ fn drawn(sizes: &Sizes, random: &mut Random) -> Layer {
     let in_blocks = longest(sizes.hidden / sizes.block_inputs, sizes.buffer_blocks, random);
     let out_blocks =
         longest(sizes.hidden / sizes.block_outputs, sizes.buffer_blocks / in_blocks, random);
-    Layer { in_blocks, out_blocks, bias_of_attention: random.chance(1, 2) }
+    let layer = Layer { in_blocks, out_blocks, bias_of_attention: random.chance(1, 2) };
+    let word = |random: &mut Random| {
+        (0..sizes.word_weights).map(|_| number(random, WEIGHT_BITS) as i16).collect()
+    };
+    let count = in_blocks * out_blocks * sizes.block_outputs + out_blocks;
+    Matrix { layer, words: (0..count).map(|_| word(random)).collect() }
 }

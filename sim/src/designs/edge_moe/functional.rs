@@ -10,10 +10,11 @@ use attelier_hw::edge_moe::formats::{
 };
 use attelier_workloads::vision::network::{FeedForward, Layer, Linear, Mixer, Network, Norm};
 use attelier_workloads::vision::{ImageTrace, LayerTrace, TokenRouting};
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2, Axis, Slice};
 
 use super::error::EdgeMoeError;
 use super::schedule;
+use super::steps::{AttentionRow, Step};
 use crate::datapath::fixed::{Fixed, quantise, real};
 use crate::units::edge_gate::EdgeGate;
 use crate::units::edge_layer_norm::EdgeLayerNorm;
@@ -35,8 +36,27 @@ pub fn compute(
     task: usize,
 ) -> Result<ImageTrace<i32>, EdgeMoeError> {
     schedule::check(machine, &network.shape)?;
-    Ok(Functional::new(machine, network).image(task))
+    Ok(Functional::new(machine, network).image(task, usize::MAX, &mut |_| {}))
 }
+
+/// Computes the first `layers` layers of an image and hands on what each unit takes and gives, in the order of
+/// the schedule; the linear layers of experts are left out.
+///
+/// # Errors
+/// As [`compute`].
+pub fn observe(
+    machine: &EdgeMoe,
+    network: &Network,
+    task: usize,
+    layers: usize,
+    observer: &mut Observe<'_>,
+) -> Result<ImageTrace<i32>, EdgeMoeError> {
+    schedule::check(machine, &network.shape)?;
+    Ok(Functional::new(machine, network).image(task, layers, observer))
+}
+
+/// What is told of each step.
+pub type Observe<'a> = dyn FnMut(Step<'_>) + 'a;
 
 /// The real numbers that features stand for.
 pub fn to_real(trace: &ImageTrace<i32>) -> ImageTrace<f64> {
@@ -72,19 +92,20 @@ impl<'a> Functional<'a> {
         }
     }
 
-    fn image(&self, task: usize) -> ImageTrace<i32> {
-        let embedded = self.embed();
+    fn image(&self, task: usize, layers: usize, observer: &mut Observe<'_>) -> ImageTrace<i32> {
+        let embedded = self.embed(observer);
         let mut x = embedded.clone();
-        let mut layers = Vec::with_capacity(self.network.layers.len());
-        for layer in &self.network.layers {
-            let trace = self.layer(layer, &x, task);
+        let network = self.network.layers.iter().take(layers);
+        let mut layers = Vec::with_capacity(network.len());
+        for layer in network {
+            let trace = self.layer(layer, &x, task, observer);
             x = trace.output.clone();
             layers.push(trace);
         }
         ImageTrace { embedded, layers }
     }
 
-    fn embed(&self) -> Array2<i32> {
+    fn embed(&self, observer: &mut Observe<'_>) -> Array2<i32> {
         let network = self.network;
         let edge = network.shape.patch as usize;
         let unit = EdgePatchEmbedding {
@@ -95,36 +116,50 @@ impl<'a> Functional<'a> {
             bias: self.vector(&network.patch.bias, BIAS),
         };
         let mut x = network.positions.mapv(|position| self.cut(FEATURE, position));
-        let patches = network.patches();
-        for (mut token, patch) in x.rows_mut().into_iter().skip(1).zip(patches.rows()) {
-            let pixels: Vec<i32> = patch.iter().map(|&pixel| self.cut(PIXEL, pixel)).collect();
-            let embedded = unit.patch(&pixels, &token.to_vec());
+        let positions = x.slice_axis(Axis(0), Slice::from(1..)).to_owned();
+        let patches = network.patches().mapv(|pixel| self.cut(PIXEL, pixel));
+        for (at, mut token) in x.rows_mut().into_iter().skip(1).enumerate() {
+            let embedded = unit.patch(row(&patches, at), row(&positions, at));
             token.assign(&Array1::from(embedded));
         }
+        observer(Step::PatchEmbedding {
+            unit: &unit,
+            patches: &patches,
+            positions: &positions,
+            tokens: &x,
+        });
         x
     }
 
-    fn layer(&self, layer: &Layer, x: &Array2<i32>, task: usize) -> LayerTrace<i32> {
-        let attention_input = self.norm(&layer.attention_norm, x);
-        let [queries, keys, values] = layer.qkv.each_ref().map(|map| {
-            let matrix = self.matrix(map, ATTENTION_BIAS);
-            self.each_token(&attention_input, |token| self.linear.token(&matrix, token, false))
-        });
-        let mixed = self.attention(&queries, &keys, &values);
-        let projection = self.matrix(&layer.projection, ATTENTION_BIAS);
-        let attended =
-            self.each_token(&mixed, |token| self.linear.token(&projection, token, false));
+    fn layer(
+        &self,
+        layer: &Layer,
+        x: &Array2<i32>,
+        task: usize,
+        observer: &mut Observe<'_>,
+    ) -> LayerTrace<i32> {
+        let attention_input = self.norm(&layer.attention_norm, x, observer);
+        let [queries, keys, values] = layer
+            .qkv
+            .each_ref()
+            .map(|map| self.linear(map, ATTENTION_BIAS, false, &attention_input, observer));
+        let mixed = self.attention(&queries, &keys, &values, observer);
+        let attended = self.linear(&layer.projection, ATTENTION_BIAS, false, &mixed, observer);
         let after_attention = self.sum(x, &attended);
-        let mixer_input = self.norm(&layer.mixer_norm, &after_attention);
+        let mixer_input = self.norm(&layer.mixer_norm, &after_attention, observer);
         let (mixed, routing) = match &layer.mixer {
             Mixer::Dense(network) => {
-                let network = self.feed_forward(network);
-                (self.each_token(&mixer_input, |token| network.token(&self.linear, token)), None)
+                let hidden = self.linear(&network.up, BIAS, true, &mixer_input, observer);
+                (self.linear(&network.down, BIAS, false, &hidden, observer), None)
             }
             Mixer::Experts { gates, experts } => {
                 let gate = gates.get(task).or(gates.last());
                 let gate = gate.map(|gate| self.gate(gate));
-                let (queues, routing) = self.route(&mixer_input, gate);
+                let (queues, routing) = self.route(&mixer_input, gate.as_ref());
+                if let Some(unit) = &gate {
+                    let (input, routing, queues) = (&mixer_input, &routing, &queues);
+                    observer(Step::Gate { unit, input, routing, queues });
+                }
                 (self.experts(&mixer_input, &queues, experts), Some(routing))
             }
         };
@@ -137,9 +172,11 @@ impl<'a> Functional<'a> {
         queries: &Array2<i32>,
         keys: &Array2<i32>,
         values: &Array2<i32>,
+        observer: &mut Observe<'_>,
     ) -> Array2<i32> {
         let tokens = queries.nrows();
         let mut output = Array2::zeros(values.raw_dim());
+        let mut rows = Vec::with_capacity(tokens);
         for query in 0..tokens {
             let order = || edge_qk_product::key_order(query, tokens, self.slots);
             let scores: Vec<Vec<i32>> = order()
@@ -156,12 +193,14 @@ impl<'a> Functional<'a> {
                 self.pv_product.step(&mut mixed, scores, &info, row(values, key));
             }
             output.row_mut(query).assign(&Array1::from(mixed));
+            rows.push(AttentionRow { scores, info });
         }
+        observer(Step::Attention { queries, keys, values, rows: &rows, output: &output });
         output
     }
 
     /// Experts of every token, as queues and as a record; none without a gate.
-    fn route(&self, x: &Array2<i32>, gate: Option<EdgeGate>) -> (EdgeQueues, TokenRouting<i32>) {
+    fn route(&self, x: &Array2<i32>, gate: Option<&EdgeGate>) -> (EdgeQueues, TokenRouting<i32>) {
         let experts = self.network.shape.experts as usize;
         let top_k = self.network.shape.top_k as usize;
         let tokens = x.nrows();
@@ -207,13 +246,30 @@ impl<'a> Functional<'a> {
         mixed
     }
 
-    fn norm(&self, norm: &Norm, x: &Array2<i32>) -> Array2<i32> {
+    fn norm(&self, norm: &Norm, input: &Array2<i32>, observer: &mut Observe<'_>) -> Array2<i32> {
         let unit = EdgeLayerNorm {
             fixed: self.fixed,
             weight: self.vector(&norm.weight, BIAS),
             bias: self.vector(&norm.bias, BIAS),
         };
-        self.each_token(x, |token| unit.token(token))
+        let output = self.each_token(input, |token| unit.token(token));
+        observer(Step::LayerNorm { unit: &unit, input, output: &output });
+        output
+    }
+
+    /// A linear layer whose bias has this format in memory.
+    fn linear(
+        &self,
+        map: &Linear,
+        bias: Format,
+        with_gelu: bool,
+        input: &Array2<i32>,
+        observer: &mut Observe<'_>,
+    ) -> Array2<i32> {
+        let matrix = self.matrix(map, bias);
+        let output = self.each_token(input, |token| self.linear.token(&matrix, token, with_gelu));
+        observer(Step::Linear { matrix: &matrix, bias, with_gelu, input, output: &output });
+        output
     }
 
     fn gate(&self, weights: &Array2<f32>) -> EdgeGate {

@@ -3,7 +3,7 @@
 //! * [`dataflow`]: loops of a call, iteration by iteration.
 //! * [`attention`], [`linear`], [`layer_norm`], [`gating`], [`embedding`]: the loops of each unit.
 //! * [`schedule`]: the order of calls, with the expert loop; [`timeline`]: their time.
-//! * [`simulate`]: one image, in time; [`functional`]: its numbers.
+//! * [`simulate`]: one image, in time; [`functional`]: its numbers; [`steps`]: what units take and give.
 //!
 //! `docs/designs/edge-moe.md` lists what is published and what is our choice. [`energy`] knows the
 //! memory only; area and rows of the memory are not modelled.
@@ -18,6 +18,7 @@ pub mod gating;
 pub mod layer_norm;
 pub mod linear;
 pub mod schedule;
+pub mod steps;
 pub mod timeline;
 pub mod units;
 

@@ -15,7 +15,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use attelier_hw::spatten::Spatten;
-use attelier_rtl::units::spatten::{Format, segments};
+use attelier_rtl::{
+    units::spatten::{Format, segments},
+    witness::{Pins, Vectors},
+};
 use attelier_sim::{
     datapath::{
         bitwidth_converter::{Field, merge, words},
@@ -32,6 +35,7 @@ use attelier_workloads::request::{Phase, Request};
 
 pub use self::replay::joined;
 use self::replay::widened;
+use crate::cosim::{Plan, Recorded, Unit};
 
 /// Values to select from, and how many of them to keep.
 pub type Selection = (Vec<u64>, usize);
@@ -218,9 +222,19 @@ impl Requests {
         }
         Ok(selections)
     }
+}
 
-    /// What they consist of, in a sentence.
-    pub fn summary(&self) -> String {
+impl Recorded for Requests {
+    fn vectors(
+        &self,
+        unit: &dyn Unit,
+        pins: &Pins,
+        plan: Plan,
+    ) -> Result<Box<dyn Vectors>, String> {
+        unit.real(pins, plan, self)
+    }
+
+    fn summary(&self) -> String {
         let count = |of: fn(&Pass) -> bool| self.passes().filter(|pass| of(pass)).count();
         format!(
             "{} inputs: {} heads, {} passes, {} of them computed again; {} selections of tokens or \
