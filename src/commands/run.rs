@@ -3,7 +3,10 @@
 use std::{io, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
-use attelier_sim::{kernel::run::Mode, observe::Observer};
+use attelier_sim::{
+    kernel::run::Mode,
+    observe::{Nobody, Observer},
+};
 use attelier_workloads::{Task, pruning::Pruning};
 use clap::Args;
 
@@ -128,6 +131,15 @@ pub fn run(args: &RunArgs, common: &Common) -> Result<Verdict> {
     }
     output::print(&report.text())?;
     Ok(if report.checks.passed() { Verdict::Passed } else { Verdict::CheckFailed })
+}
+
+/// The result of the command, without files or text.
+///
+/// # Errors
+/// As of the command.
+pub fn report(args: &RunArgs, common: &Common) -> Result<Report> {
+    let mode = if args.every_cycle { Mode::EveryCycle } else { Mode::Jump };
+    Job::prepare(args, common.seed)?.run(mode, common.seed, &mut Nobody)
 }
 
 /// Explains a write error of a recording.

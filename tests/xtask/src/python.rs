@@ -27,6 +27,7 @@ const MODULES: &[&str] = &[
     "pytest",
     "cocotbext.axi",
     "pyarrow",
+    "maturin",
 ];
 
 /// Makes the environment if need be and returns what its Python prints when called so.
