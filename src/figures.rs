@@ -3,6 +3,8 @@
 //! A new one is a module with a function and one line in [`FIGURES`].
 
 mod a3;
+mod a3_accuracy;
+mod attending;
 mod edge_moe_ablation;
 pub mod files;
 mod m3vit_table4;
@@ -10,12 +12,15 @@ mod measure;
 mod mnnfast;
 mod pim_gpt_platforms;
 mod pim_gpt_sensitivity;
+mod spatten_e2e;
+mod spatten_fidelity;
 mod spatten_fig13;
 mod spatten_fig14;
 mod spatten_fig19;
 mod spatten_fig20;
 mod spatten_headline;
 mod spatten_platforms;
+mod spatten_quantization;
 mod spatten_table3;
 mod vision;
 
@@ -73,13 +78,19 @@ pub const FIGURES: &[Figure] = &[
         paper: "spatten",
         name: "table4",
         summary: "attention and fully connected layers of GPT-2-Medium",
-        reproduce: spatten_platforms::table4,
+        reproduce: spatten_e2e::table4,
     },
     Figure {
         paper: "spatten",
         name: "fig2",
         summary: "time of GPT-2 on platforms, and of its attention by call",
         reproduce: spatten_platforms::fig2,
+    },
+    Figure {
+        paper: "spatten",
+        name: "fig7",
+        summary: "error of quantised probabilities over their maximum, on real attention",
+        reproduce: spatten_quantization::fig7,
     },
     Figure {
         paper: "spatten",
@@ -96,8 +107,8 @@ pub const FIGURES: &[Figure] = &[
     Figure {
         paper: "spatten",
         name: "fig15",
-        summary: "speedup with fully connected layers: published lines",
-        reproduce: spatten_platforms::fig15,
+        summary: "speedup with fully connected layers, weights of 12 and 8 bits",
+        reproduce: spatten_e2e::fig15,
     },
     Figure {
         paper: "spatten",
@@ -114,8 +125,8 @@ pub const FIGURES: &[Figure] = &[
     Figure {
         paper: "spatten",
         name: "fig21",
-        summary: "accuracy over pruning: published points",
-        reproduce: spatten_platforms::fig21,
+        summary: "accuracy over pruning, beside embeddings of a small encoder",
+        reproduce: spatten_fidelity::fig21,
     },
     Figure {
         paper: "a3",
@@ -128,6 +139,12 @@ pub const FIGURES: &[Figure] = &[
         name: "settings",
         summary: "what the conservative and the aggressive setting gain",
         reproduce: a3::settings,
+    },
+    Figure {
+        paper: "a3",
+        name: "accuracy",
+        summary: "what search and selection keep of real attention, and what they gain there",
+        reproduce: a3_accuracy::reproduce,
     },
     Figure {
         paper: "a3",
@@ -201,13 +218,7 @@ impl Outcome {
         let number = |value: Option<f64>| value.map_or("-".to_owned(), significant);
         let cells = rows.iter().map(|row| {
             let ours = number(row.ours);
-            vec![
-                row.item.clone(),
-                number(Some(row.published)),
-                ours,
-                row.unit.clone(),
-                row.judged(),
-            ]
+            vec![row.item.clone(), number(row.published), ours, row.unit.clone(), row.judged()]
         });
         let columns =
             [("", Left), ("published", Right), ("ours", Right), ("unit", Left), ("verdict", Left)];
@@ -232,8 +243,8 @@ pub struct Row {
     pub paper: &'static str,
     /// What is compared.
     pub item: String,
-    /// The published number.
-    pub published: f64,
+    /// The published number; `None` where none can be read.
+    pub published: Option<f64>,
     /// Ours; `None` where there is none.
     pub ours: Option<f64>,
     /// Unit of both.
@@ -264,6 +275,9 @@ pub enum Closeness {
     /// Not the same quantity, or none of ours.
     #[serde(rename = "not comparable")]
     NotComparable,
+    /// Ours, beside which no published number can be read.
+    #[serde(rename = "ours alone")]
+    Alone,
 }
 
 impl Closeness {
@@ -284,6 +298,7 @@ impl Closeness {
             Self::Off => "off",
             Self::Bounded => "within the bound",
             Self::NotComparable => "not comparable",
+            Self::Alone => "ours alone",
         }
     }
 }
@@ -299,7 +314,7 @@ impl Row {
     ) -> Self {
         let (unit, deviation) = (unit.to_owned(), ours / published - 1.0);
         let verdict = Closeness::of(deviation);
-        let (ours, deviation) = (Some(ours), Some(deviation));
+        let (published, ours, deviation) = (Some(published), Some(ours), Some(deviation));
         Self { paper, item, published, ours, unit, deviation, verdict, note }
     }
 
@@ -314,6 +329,18 @@ impl Row {
     pub fn not_comparable(number: &Number, ours: Option<f64>, why: impl Into<String>) -> Self {
         let row = Self::beside(number, f64::NAN, why);
         Self { ours, deviation: None, verdict: Closeness::NotComparable, ..row }
+    }
+
+    /// A result of ours that belongs to a published figure, none of whose numbers can be read.
+    pub fn alone(
+        paper: &'static str,
+        item: String,
+        ours: f64,
+        unit: &str,
+        note: impl Into<String>,
+    ) -> Self {
+        let row = Self::new(paper, item, [f64::NAN, ours], unit, note.into());
+        Self { published: None, deviation: None, verdict: Closeness::Alone, ..row }
     }
 
     /// Compares with a published upper bound.

@@ -164,8 +164,8 @@ pub struct Pairs {
     pub title: String,
     /// Unit of all numbers.
     pub unit: String,
-    /// Name, published number, and ours where there is one.
-    pub points: Vec<(String, f64, Option<f64>)>,
+    /// Name, published number and ours, where there are.
+    pub points: Vec<(String, Option<f64>, Option<f64>)>,
 }
 
 /// Height of a row, and of title and axis together [pixels].
@@ -199,7 +199,7 @@ pub fn pairs_svg(panels: &[Pairs]) -> Result<String> {
 }
 
 fn draw_pairs(panel: &Pairs, area: &Area<'_>) -> Result<()> {
-    let numbers = || panel.points.iter().flat_map(|(_, theirs, ours)| ours.iter().chain([theirs]));
+    let numbers = || panel.points.iter().flat_map(|(_, theirs, ours)| ours.iter().chain(theirs));
     if let Some(number) = numbers().find(|number| !number.is_finite()) {
         return Err(anyhow!("`{}` has a point at {number}", panel.title));
     }
@@ -246,14 +246,18 @@ fn draw_pairs(panel: &Pairs, area: &Area<'_>) -> Result<()> {
         .draw()?;
     for (row, (_, theirs, ours)) in panel.points.iter().enumerate() {
         let y = row as f64;
-        if let Some(ours) = ours {
-            let line = [(at(*theirs), y), (at(*ours), y)];
+        if let Some((theirs, ours)) = theirs.zip(*ours) {
+            let line = [(at(theirs), y), (at(ours), y)];
             context.draw_series(LineSeries::new(line, COLOURS[5].mix(0.3)))?;
+        }
+        if let Some(ours) = ours {
             let cross = Cross::new((at(*ours), y), 4, COLOURS[1].stroke_width(2));
             context.draw_series(std::iter::once(cross))?;
         }
-        let circle = Circle::new((at(*theirs), y), 4, COLOURS[0].filled());
-        context.draw_series(std::iter::once(circle))?;
+        if let Some(theirs) = theirs {
+            let circle = Circle::new((at(*theirs), y), 4, COLOURS[0].filled());
+            context.draw_series(std::iter::once(circle))?;
+        }
     }
     Ok(())
 }
@@ -291,7 +295,7 @@ mod tests {
         let panel = |points: &[(&str, f64, Option<f64>)]| Pairs {
             title: "Speedup".into(),
             unit: "x".into(),
-            points: points.iter().map(|&(name, a, b)| (name.to_owned(), a, b)).collect(),
+            points: points.iter().map(|&(name, a, b)| (name.to_owned(), Some(a), b)).collect(),
         };
         let svg = pairs_svg(&[panel(&[("one", 1.0, Some(2.0)), ("two", 500.0, None)])]).unwrap();
         assert_eq!(svg.matches("<circle").count(), 2);

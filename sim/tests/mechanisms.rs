@@ -129,6 +129,35 @@ fn every_latency_counts_once() {
     }
 }
 
+/// Queries that are asked for early enough hide the latency of the memory: each pass over three lines takes
+/// three cycles. With `n` asked for ahead and one in the array, `n + 1` passes take a round trip: the latency,
+/// six cycles through controller, generator, crossbars and converter, and the three of the pass.
+#[test]
+fn queries_ahead_hide_the_latency_of_the_memory() {
+    let interval = |ahead: u32| {
+        let params = machine(&[&format!("controller.queries_ahead={ahead}")]);
+        let cycles = |queries: u32| {
+            let sentence = Request {
+                phase: Phase::Prefill,
+                queries,
+                sentence_length: 512,
+                accumulate_importance: false,
+                widths: Widths { query: Some(8), key_lsb: 0, ..decode(0, 0, 24, 24).widths },
+                ..decode(0, 0, 24, 24)
+            };
+            run(&params, &[sentence]).cycles as f64
+        };
+        (cycles(480) - cycles(240)) / 240.0
+    };
+    assert_eq!(interval(64), 3.0);
+    let round_trip = f64::from(6 + 3 + machine(&[]).memory.latency_cycles);
+    for ahead in [4, 8] {
+        let expected = round_trip / f64::from(ahead + 1);
+        let found = interval(ahead);
+        assert!((found / expected - 1.0).abs() < 0.01, "{ahead} ahead: {found}, not {expected}");
+    }
+}
+
 /// The top-k engine costs its rounds and its filter pass, in line with the quick-select model.
 #[test]
 fn a_wider_engine_shortens_a_pruned_request_by_its_rounds() {

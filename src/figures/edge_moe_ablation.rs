@@ -51,7 +51,7 @@ pub fn reproduce(seed: u64, observer: &mut (dyn Observer + Send)) -> Result<Outc
         lines.push(vec![
             item.to_owned(),
             significant(ms),
-            significant(row.published),
+            significant(published),
             row.judged(),
             last.map_or(String::new(), |[_, last]| significant(last - ms)),
             last.map_or(String::new(), |[last, _]| significant(last - published)),

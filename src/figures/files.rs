@@ -31,7 +31,7 @@ pub fn csv(rows: &[Row]) -> Result<String> {
         writer.write_record([
             row.paper,
             &row.item,
-            &row.published.to_string(),
+            &number(row.published),
             &number(row.ours),
             &row.unit,
             &number(row.deviation),
@@ -79,6 +79,7 @@ pub fn index(figures: &[(&Figure, &Outcome)]) -> String {
         Closeness::Bounded,
         Closeness::Off,
         Closeness::NotComparable,
+        Closeness::Alone,
     ];
     let heads = kinds.map(Closeness::text).join(" | ");
     let mut line = |text_line: String| {
@@ -130,7 +131,7 @@ mod tests {
     fn an_index_counts_verdicts_and_names_what_is_missing() {
         let outcome = Outcome::of(rows(), Vec::new());
         let text = index(&[(&FIGURES[0], &outcome)]);
-        assert!(text.contains("| spatten fig19 | 2 | 1 | 0 | 0 | 0 | 1 |"), "{text}");
+        assert!(text.contains("| spatten fig19 | 2 | 1 | 0 | 0 | 0 | 1 | 0 |"), "{text}");
         assert!(text.contains("* spatten fig7: "), "{text}");
         assert!(svg(&FIGURES[0], &outcome.rows, 3).unwrap().contains(", seed 3"));
     }

@@ -129,7 +129,7 @@ mod tests {
         let [least, most] = ends(&values).unwrap();
         assert_eq!((least, most), (("gpt2-medium", 2.0), ("gpt2-xl", 9.0)));
         let rows = rows_of_ends("traffic", "reduction of data movement", &values, "x").unwrap();
-        assert_eq!((rows[0].published, rows[0].ours), (110.0, Some(2.0)));
-        assert_eq!((rows[1].published, rows[1].ours), (259.0, Some(9.0)));
+        assert_eq!((rows[0].published, rows[0].ours), (Some(110.0), Some(2.0)));
+        assert_eq!((rows[1].published, rows[1].ours), (Some(259.0), Some(9.0)));
     }
 }

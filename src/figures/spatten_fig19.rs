@@ -159,7 +159,7 @@ fn compare(outcome: &mut Outcome, sweep: &Sweep, ours: &[Rates], workload: &str)
             executed.judged(),
             significant(rates.dense),
             dense.judged(),
-            format!("{:.2}", shape.published),
+            format!("{:.2}", point.published / base_theirs),
             format!("{:.2}", rates.executed / base_executed),
             shape.judged(),
         ]);

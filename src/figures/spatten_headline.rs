@@ -5,13 +5,17 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use attelier_sim::observe::Observer;
+use attelier_workloads::{Request, Task};
 
 use super::{
     Outcome, Row,
     measure::{Job, Measured, geomean, job, measure},
-    spatten_fig14::benchmarks,
+    spatten_fig14::{benchmarks, workload},
 };
-use crate::published;
+use crate::{
+    published::{self, Number, SPATTEN},
+    workload::task,
+};
 
 /// SpAtten on all benchmarks: the GPT-2 ones, and the BERT ones.
 struct Runs {
@@ -21,8 +25,10 @@ struct Runs {
 
 fn runs(seed: u64, observer: &mut (dyn Observer + Send)) -> Result<Runs> {
     let names = benchmarks();
-    let jobs: Vec<Job> =
-        names.iter().map(|name| job("spatten", &[], name, &[], seed)).collect::<Result<_>>()?;
+    let jobs: Vec<Job> = names
+        .iter()
+        .map(|name| job("spatten", &[], &workload(name), &[], seed))
+        .collect::<Result<_>>()?;
     let found = measure(&jobs, seed, observer)?;
     let (gpt2, bert): (Vec<_>, Vec<_>) =
         names.into_iter().zip(found).partition(|(name, _)| name.starts_with("gpt2"));
@@ -39,49 +45,53 @@ fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
 pub fn reproduce(seed: u64, observer: &mut (dyn Observer + Send)) -> Result<Outcome> {
     let Runs { gpt2, bert } = runs(seed, observer)?;
     let of = |item: &str, quantity: &str| published::find("spatten", "headline", item, quantity);
-    let tera = |runs: &[Arc<Measured>]| mean(runs.iter().map(|run| run.executed_per_s() / 1e12));
-    let assumed = "lengths, pruning and widths of BERT are not published and assumed";
-    let same = "two of eight runs have published counts; the others use those of WikiText-2";
-    let all = || gpt2.iter().chain(&bert);
-    let work: Vec<f64> =
-        all().map(|run| run.result.ops_dense as f64 / run.result.ops_executed as f64).collect();
-    let work = geomean(&work).context("there are benchmarks")?;
-    let refetched = mean(gpt2.iter().map(|run| {
-        let traffic = &run.result.traffic;
-        100.0 * traffic.key_lsb_bytes as f64 / traffic.key_bytes.max(1) as f64
-    }));
-    let mut rows = vec![
-        Row::beside(of("bert", "executed")?, tera(&bert), assumed),
-        Row::beside(of("gpt2", "executed")?, tera(&gpt2), same),
-        Row::beside(
-            of("all", "computation reduction")?,
-            work,
-            "geometric mean of dense over executed operations; the paper does not say which mean",
+    let reduction = |runs: &[Arc<Measured>]| {
+        let ratio =
+            |run: &Arc<Measured>| run.result.ops_dense as f64 / run.result.ops_executed as f64;
+        geomean(&runs.iter().map(ratio).collect::<Vec<_>>()).context("there are benchmarks")
+    };
+    let all: Vec<Arc<Measured>> = gpt2.iter().chain(&bert).cloned().collect();
+    let mut rows = Vec::new();
+    rows.extend(executed(of("bert", "executed")?, &bert, "lengths of all tasks are assumed"));
+    rows.extend(executed(
+        of("gpt2", "executed")?,
+        &gpt2,
+        "counts of two runs are released, those of the others taken from them",
+    ));
+    rows.push(Row::beside(
+        of("all", "computation reduction")?,
+        reduction(&all)?,
+        format!(
+            "geometric mean of dense over executed operations; {:.2} on BERT, whose pruning is derived from two \
+             other published means, {:.2} on GPT-2, of released counts",
+            reduction(&bert)?,
+            reduction(&gpt2)?
         ),
-        Row::not_comparable(
-            of("all", "inputs that need LSBs")?,
-            Some(refetched),
-            "ours are LSB bytes over key bytes of the GPT-2 runs, whose refetches are given by the workload",
-        ),
-    ];
-    rows.push(traffic(&gpt2)?);
-    let ratio = |run: &Arc<Measured>| run.result.ops_dense as f64 / run.result.ops_executed as f64;
-    let pruned = geomean(&gpt2.iter().map(ratio).collect::<Vec<_>>());
+    ));
+    rows.push(Row::not_comparable(
+        of("all", "inputs that need LSBs")?,
+        None,
+        "an input: 7.0 % of the heads in the released trace of GPT-2-Small, and this number itself for \
+         GPT-2-Medium; `attelier run spatten MODEL` measures it on real values",
+    ));
+    rows.extend(traffic(seed, &all)?);
     rows.push(Row::beside(
         of("gpt2", "token and value pruning")?,
-        pruned.context("there are GPT-2 benchmarks")?,
-        "computation of the GPT-2 runs, heads included; two of eight have published counts",
+        reduction(&gpt2)?,
+        "computation of the GPT-2 runs, heads of GPT-2-Medium included; two of eight have published counts",
     ));
-    let derived = "an input of our assumed BERT workloads: they were derived from it";
-    let widths = "widths of BERT are assumed, and those of six GPT-2 runs taken from two others";
     for (item, quantity, why) in [
-        ("all", "token and value pruning", derived),
-        ("all", "head pruning", derived),
-        ("all", "DRAM saving of quantization", widths),
+        (
+            "all",
+            "token and value pruning",
+            "an input: pruning of the BERT workloads is derived from it, 1.9^30 / 3.8^8 over 22",
+        ),
+        ("all", "head pruning", "an input of the BERT workloads"),
         (
             "bert",
             "token pruning with topk and gather on CPU or GPU, at most",
-            "the models of the platforms run dense attention only",
+            "a batch of sentences with topk and gather of PyTorch between layers; the platforms here run dense \
+             attention of one sentence",
         ),
     ] {
         rows.push(Row::not_comparable(of(item, quantity)?, None, why));
@@ -89,19 +99,56 @@ pub fn reproduce(seed: u64, observer: &mut (dyn Observer + Send)) -> Result<Outc
     Ok(Outcome::of(rows, notes()))
 }
 
-/// Less DRAM traffic than dense attention in single precision.
-fn traffic(gpt2: &[Arc<Measured>]) -> Result<Row> {
-    let number = published::find("spatten", "headline", "all", "DRAM access reduction")?;
-    // Of one query 4 n d operations meet 8 n d bytes of keys and values in single precision.
-    let less = |run: &Arc<Measured>| 2.0 * run.result.ops_dense as f64 / run.bytes() as f64;
-    let decode: Vec<f64> = gpt2.iter().map(less).collect();
-    let decode = geomean(&decode).context("there are GPT-2 benchmarks")?;
-    Ok(Row::not_comparable(
-        number,
-        Some(decode),
-        "ours is the geometric mean of the eight GPT-2 runs over 32-bit keys and values; that of BERT \
-         depends on widths and ratios that are not published",
-    ))
+/// Executed operations per second as a mean of the runs, and all operations over all time: the paper does not
+/// say which it is.
+fn executed(number: &Number, runs: &[Arc<Measured>], assumed: &str) -> [Row; 2] {
+    let tera: Vec<f64> = runs.iter().map(|run| run.executed_per_s() / 1e12).collect();
+    let least = tera.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = tera.iter().copied().fold(0.0, f64::max);
+    let sum = |of: &dyn Fn(&Measured) -> f64| runs.iter().map(|run| of(run)).sum::<f64>();
+    let over_all = sum(&|run| run.result.ops_executed as f64) / sum(&|run| run.seconds) / 1e12;
+    let note = format!("plain mean, from {least:.3} to {most:.3} TFLOPS; {assumed}");
+    let item = format!("{}: executed, all operations over all time", number.item);
+    let other = format!("the longest runs weigh most; {assumed}");
+    let pair = [number.value, over_all];
+    [Row::beside(number, mean(tera), note), Row::new(SPATTEN, item, pair, &number.unit, other)]
+}
+
+/// Less DRAM traffic than dense attention in single precision, and the part of it that narrow operands have.
+fn traffic(seed: u64, all: &[Arc<Measured>]) -> Result<[Row; 2]> {
+    let (gpt2, bert): (Vec<_>, Vec<_>) =
+        benchmarks().into_iter().partition(|name| name.starts_with("gpt2"));
+    let (mut whole, mut narrow) = (Vec::new(), Vec::new());
+    for (name, run) in gpt2.iter().chain(&bert).zip(all) {
+        let wide = |name: &str| Ok::<_, anyhow::Error>(wide_bytes(&task(name, &[], seed)?));
+        whole.push(wide(&format!("{name}/dense"))? / run.bytes() as f64);
+        narrow.push(wide(&workload(name))? / run.bytes() as f64);
+    }
+    let split = |values: &[f64]| -> Result<[f64; 3]> {
+        let (gpt2, bert) = values.split_at(gpt2.len());
+        let mean = |values: &[f64]| geomean(values).context("there are benchmarks");
+        Ok([mean(values)?, mean(bert)?, mean(gpt2)?])
+    };
+    let row = |quantity: &str, [mean, bert, gpt2]: [f64; 3]| {
+        let number = published::find("spatten", "headline", "all", quantity)?;
+        let note = format!(
+            "geometric mean of 30 over queries, keys and values of 32 bits; {bert:.1} on BERT, whose 8 bits are \
+             assumed, {gpt2:.1} on GPT-2"
+        );
+        Ok::<_, anyhow::Error>(Row::beside(number, mean, note))
+    };
+    Ok([
+        row("DRAM access reduction", split(&whole)?)?,
+        row("DRAM saving of quantization", split(&narrow)?)?,
+    ])
+}
+
+/// Bytes of all queries, keys and values of a task in single precision.
+fn wide_bytes(task: &Task) -> f64 {
+    let Task::Attention(workload) = task else { return f64::NAN };
+    let vectors = |r: &Request| u64::from(r.queries) + u64::from(r.keys) + u64::from(r.values);
+    let bytes = |r: &Request| 4 * vectors(r) * u64::from(r.head_dim);
+    workload.requests.iter().map(bytes).sum::<u64>() as f64
 }
 
 /// Power and its parts.

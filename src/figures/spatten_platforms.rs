@@ -1,5 +1,4 @@
-//! SpAtten, figure 2, Table IV and figure 15: where the time of GPT-2 goes on the platforms, and what fully
-//! connected layers add.
+//! SpAtten, figure 2: where the time of GPT-2 goes on the platforms.
 
 use anyhow::Result;
 use attelier_sim::observe::Observer;
@@ -11,19 +10,19 @@ use super::{
 };
 use crate::published::{self, Number};
 
-/// Attention of GPT-2-Medium, and the same tokens through the whole model.
-const ATTENTION: &str = "gpt2-medium/wikitext2/dense";
-const MODEL: (&str, [&str; 2]) = ("gpt2-medium", ["context=992", "tokens=32"]);
+/// The tokens that the paper generates, and the ones before.
+const KNOBS: [&str; 2] = ["context=992", "tokens=32"];
 
-const NO_LAYERS: &str = "fully connected layers are not part of the simulated machine";
-
-fn runs(
+/// Attention of `model` on a platform, and the same tokens through the whole model.
+pub(super) fn runs(
     design: &str,
+    model: &str,
     seed: u64,
     observer: &mut (dyn Observer + Send),
 ) -> Result<[std::sync::Arc<Measured>; 2]> {
+    let attention = format!("{model}/wikitext2/dense");
     let jobs: [Job; 2] =
-        [job(design, &[], ATTENTION, &[], seed)?, job(design, &[], MODEL.0, &MODEL.1, seed)?];
+        [job(design, &[], &attention, &[], seed)?, job(design, &[], model, &KNOBS, seed)?];
     let found = measure(&jobs, seed, observer)?;
     Ok([found[0].clone(), found[1].clone()])
 }
@@ -39,19 +38,31 @@ fn share(run: &Measured, names: &[&str]) -> f64 {
 pub fn fig2(seed: u64, observer: &mut (dyn Observer + Send)) -> Result<Outcome> {
     let mut rows = Vec::new();
     for platform in PLATFORMS {
-        let [attention, model] = runs(platform, seed, observer)?;
+        let [attention, model] = runs(platform, "gpt2-medium", seed, observer)?;
         for number in published::of("spatten", "fig2").filter(|number| number.item == platform) {
             rows.push(fig2_row(number, &attention, &model));
         }
     }
     for number in published::of("spatten", "fig2").filter(|number| number.item == "gpt2") {
-        rows.push(Row::not_comparable(number, None, "a property of the task, with its prompt"));
+        rows.push(task_row(number));
     }
     Ok(Outcome::of(rows, vec![
         "time of attention is what each platform was calibrated on; its parts, and that of the whole model, \
          are predicted"
             .to_owned(),
     ]))
+}
+
+/// What is said of the task itself.
+fn task_row(number: &Number) -> Row {
+    if number.quantity == "operations per byte of generation" {
+        // An element of a key or a value: a multiplication and an addition over 4 bytes.
+        let why = "two operations per element of 32 bits: arithmetic, nothing is simulated";
+        return Row::beside(number, 2.0 / 4.0, why);
+    }
+    let why = "a share of the time with the prompt of 992 tokens, whose layers run as products of matrices; the \
+               platforms here decode only";
+    Row::not_comparable(number, None, why)
 }
 
 fn fig2_row(number: &Number, attention: &Measured, model: &Measured) -> Row {
@@ -61,7 +72,8 @@ fn fig2_row(number: &Number, attention: &Measured, model: &Measured) -> Row {
             return Row::beside(number, ours, "the rest is predicted");
         }
         "latency of GPT-2" => {
-            let why = "ours has no prompt of 992 tokens in it and no embedding or vocabulary";
+            let why = "ours decodes 32 tokens; theirs has a prompt of 992 tokens, embedding and vocabulary in it, and is \
+                       read off a bar";
             return Row::beside(number, model.seconds, why);
         }
         "share of QxK in attention" => &["scores"],
@@ -81,64 +93,4 @@ fn fig2_row(number: &Number, attention: &Measured, model: &Measured) -> Row {
         }
     };
     Row::beside(number, share(attention, calls), "which calls the paper counts where is assumed")
-}
-
-/// Attention and fully connected layers of GPT-2-Medium.
-pub fn table4(seed: u64, observer: &mut (dyn Observer + Send)) -> Result<Outcome> {
-    let [attention, model] = runs("titan-xp", seed, observer)?;
-    let jobs = [job("spatten", &[], "gpt2-medium/wikitext2", &[], seed)?];
-    let spatten = measure(&jobs, seed, observer)?[0].clone();
-    let giga = |run: &Measured| run.result.ops_executed as f64 / 1e9;
-    let layers = [giga(&model) - giga(&attention), 1e3 * (model.seconds - attention.seconds)];
-    let mut rows = Vec::new();
-    for number in published::of("spatten", "table4") {
-        let gpu = number.item == "titan-xp";
-        let row = match (gpu, number.quantity.as_str()) {
-            (true, "operations of fully connected layers") => {
-                Row::beside(number, layers[0], "12 d^2 weights per layer, 32 tokens")
-            }
-            (_, "operations of attention") => {
-                let run = if gpu { &attention } else { &spatten };
-                let why = "ours prunes heads too, which this table does not";
-                let why = if gpu { "4 n d per head and token" } else { why };
-                Row::beside(number, giga(run), why)
-            }
-            (true, "time of fully connected layers") => Row::beside(
-                number,
-                layers[1],
-                "predicted: the overhead per call is that of attention",
-            ),
-            (true, "time of attention") => {
-                let why = "the point that the platform was calibrated on";
-                Row::not_comparable(number, Some(attention.seconds * 1e3), why)
-            }
-            (false, "time of attention") => {
-                let why = "the paper leaves out softmax arithmetic, top-k of tokens and importance";
-                Row::beside(number, spatten.seconds * 1e3, why)
-            }
-            (true, "share of time of attention") => {
-                Row::beside(number, 100.0 * attention.seconds / model.seconds, "predicted")
-            }
-            _ => Row::not_comparable(number, None, NO_LAYERS),
-        };
-        rows.push(row);
-    }
-    Ok(Outcome::of(rows, Vec::new()))
-}
-
-/// SpAtten with fully connected layers: published lines.
-pub fn fig15(_seed: u64, _observer: &mut (dyn Observer + Send)) -> Result<Outcome> {
-    let rows = published::of("spatten", "fig15");
-    Ok(Outcome::of(
-        rows.map(|number| Row::not_comparable(number, None, NO_LAYERS)).collect(),
-        Vec::new(),
-    ))
-}
-
-/// Accuracy over pruning: published points.
-pub fn fig21(_seed: u64, _observer: &mut (dyn Observer + Send)) -> Result<Outcome> {
-    let why = "needs the models and data of the paper, fine-tuned; `attelier fidelity spatten MODEL` sweeps \
-               the same ratios on a model folder, without fine-tuning";
-    let rows = published::of("spatten", "fig21");
-    Ok(Outcome::of(rows.map(|number| Row::not_comparable(number, None, why)).collect(), Vec::new()))
 }

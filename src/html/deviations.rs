@@ -7,8 +7,8 @@ use crate::documents::quantity;
 pub struct Row<'a> {
     /// What is compared, in as many cells as there are names.
     pub names: Vec<&'a str>,
-    /// The published number.
-    pub published: f64,
+    /// The published number, where there is one.
+    pub published: Option<f64>,
     /// Ours, where it can be told.
     pub ours: Option<f64>,
     /// Unit of both.
@@ -30,16 +30,17 @@ pub fn table<'a>(
     let rows = rows.into_iter().map(|row| {
         let text = |value: f64| format!("{} {}", quantity::number(value), row.unit);
         let unknown = || Cell::text("–");
-        let ours = |value| Cell::keyed(text(value), value);
+        let number = |value| Cell::keyed(text(value), value);
         let mut cells: Vec<Cell> = row.names.iter().map(|name| Cell::text(*name)).collect();
-        cells.push(Cell::keyed(text(row.published), row.published));
-        cells.push(row.ours.map_or_else(unknown, ours));
+        cells.push(row.published.map_or_else(unknown, number));
+        cells.push(row.ours.map_or_else(unknown, number));
         cells.push(row.deviation.map_or_else(unknown, Cell::deviation));
-        let bar = row.ours.zip(row.deviation).map(|(ours, deviation)| {
+        let both = row.published.zip(row.ours).zip(row.deviation);
+        let bar = both.map(|((published, ours), deviation)| {
             let tip = format!(
                 "{}: published {}, ours {}, {:+.1} %",
                 row.names.join(", "),
-                text(row.published),
+                text(published),
                 text(ours),
                 deviation * 100.0
             );

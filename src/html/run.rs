@@ -166,7 +166,7 @@ fn memory(run: &Run) -> Option<Block> {
 fn published(run: &Run) -> Option<Block> {
     let rows = run.published.iter().map(|row| deviations::Row {
         names: vec![&row.item],
-        published: row.published,
+        published: Some(row.published),
         ours: Some(row.ours),
         unit: &row.unit,
         deviation: Some(row.deviation),

@@ -34,6 +34,7 @@ pub mod pruning;
 pub mod reference;
 pub mod replay;
 pub mod request;
+pub mod sample;
 pub mod sparsity;
 pub mod spatten_csv;
 pub mod suggest;

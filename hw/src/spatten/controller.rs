@@ -22,6 +22,8 @@ pub struct Controller {
     pub truncate_wide_values: bool,
     /// Whether queries are read from DRAM (the paper) or arrive on a port (the released RTL).
     pub query_from_dram: bool,
+    /// Queries that are read from DRAM before the array takes them.
+    pub queries_ahead: u32,
 }
 
 /// What a user may set.
@@ -33,6 +35,7 @@ pub(super) struct Raw {
     recompute_wide_keys: bool,
     truncate_wide_values: bool,
     query_from_dram: bool,
+    queries_ahead: u32,
 }
 
 pub(super) const FIELDS: &[Field] = &[
@@ -41,6 +44,7 @@ pub(super) const FIELDS: &[Field] = &[
     Field::flag("recompute_wide_keys"),
     Field::flag("truncate_wide_values"),
     Field::flag("query_from_dram"),
+    Field::count("queries_ahead", "queries", 1, 1 << 10),
 ];
 
 pub(super) fn check(raw: &Raw) -> Controller {
@@ -50,5 +54,6 @@ pub(super) fn check(raw: &Raw) -> Controller {
         recompute_wide_keys: raw.recompute_wide_keys,
         truncate_wide_values: raw.truncate_wide_values,
         query_from_dram: raw.query_from_dram,
+        queries_ahead: raw.queries_ahead,
     }
 }

@@ -48,6 +48,7 @@ fn machine(
         format!("controller.cascade_dependency={cascade}"),
         format!("controller.recompute_wide_keys={twice}"),
         format!("controller.query_from_dram={dram_queries}"),
+        format!("controller.queries_ahead={}", 1 + latency * jobs % 40),
     ];
     let config = attelier_hw::config::load("spatten", None, &sets).expect("known parameters");
     Spatten::check(&config).unwrap_or_else(|error| panic!("a legal machine:\n{error}"))

@@ -347,10 +347,8 @@ impl Driver {
             frame.drive(ports.list, list.is_some().into());
             frame.drive(ports.list_length, list.as_ref().map_or(0, |list| list.len() as u64));
         }
-        let at = |number: u64| match &list {
-            Some(list) => list[(number as usize).min(list.len() - 1)].into(),
-            None => number,
-        };
+        let indices = list.map_or(Indices::From(0), |list| Indices::List(list.into()));
+        let at = |number: u64| u64::from(indices.at(number as u32));
         for (number, vector) in (0..).zip(&stored) {
             let address = base + at(number) * vector_bytes;
             let transactions = (address..).step_by(unit as usize).zip(vector.chunks(unit as usize));
@@ -376,7 +374,7 @@ impl Driver {
             vectors: vectors as u32,
             vectors_per_group: params.qk_array.keys_per_line,
             lines_per_group: 1,
-            indices: list.map_or(Indices::From(0), |list| Indices::List(list.into())),
+            indices,
         });
     }
 

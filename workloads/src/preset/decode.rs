@@ -17,7 +17,16 @@ struct Spec {
     pruning: Pruning,
     widths: StoredWidths,
     requant: Option<Requant>,
+    /// Quantization that the source of `widths` does not have yet; a workload of its own.
+    progressive: Option<Progressive>,
     benchmarks: Vec<Benchmark>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Progressive {
+    widths: StoredWidths,
+    requant: Requant,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -87,6 +96,8 @@ struct DecodePreset {
     spec: Spec,
     benchmark: Benchmark,
     variant: Variant,
+    /// Behind the name of the benchmark.
+    suffix: &'static str,
 }
 
 pub(super) fn presets(text: &str) -> Result<Vec<Box<dyn Preset>>, PresetError> {
@@ -95,7 +106,14 @@ pub(super) fn presets(text: &str) -> Result<Vec<Box<dyn Preset>>, PresetError> {
     for benchmark in &spec.benchmarks {
         for variant in Variant::ALL {
             let (spec, benchmark) = (spec.clone(), benchmark.clone());
-            presets.push(Box::new(DecodePreset { spec, benchmark, variant }));
+            presets.push(Box::new(DecodePreset { spec, benchmark, variant, suffix: "" }));
+        }
+    }
+    if let Some(Progressive { widths, requant }) = spec.progressive.clone() {
+        let spec = Spec { widths, requant: Some(requant), ..spec };
+        for benchmark in spec.benchmarks.clone() {
+            let (spec, variant, suffix) = (spec.clone(), Variant::Pruned, "/progressive");
+            presets.push(Box::new(DecodePreset { spec, benchmark, variant, suffix }));
         }
     }
     Ok(presets)
@@ -184,7 +202,9 @@ impl Preset for DecodePreset {
             Variant::Pruned => "cascade pruning, static quantization",
         };
         Entry {
-            name: self.variant.name(&format!("{}/{}", model.name, self.benchmark.name)),
+            name: self
+                .variant
+                .name(&format!("{}/{}{}", model.name, self.benchmark.name, self.suffix)),
             description: format!(
                 "{} on {}: {} tokens after {}; {what}",
                 model.title, self.benchmark.title, run.tokens, run.prompt

@@ -58,8 +58,11 @@ pub struct Links {
 impl Links {
     /// Empty links.
     pub fn new(params: &Params) -> Self {
+        // A query is asked for with its order, so the depth is how far the memory may lag behind.
+        let orders =
+            if params.query_from_dram { params.queries_ahead } else { params.jobs_in_flight };
         Self {
-            orders: Fifo::new(params.jobs_in_flight as usize),
+            orders: Fifo::new(orders as usize),
             verdicts: Fifo::unbounded(),
             needs_values: Fifo::unbounded(),
             finished: Fifo::unbounded(),

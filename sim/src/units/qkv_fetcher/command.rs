@@ -39,8 +39,25 @@ impl StreamKind {
 pub enum Indices {
     /// Consecutive vectors from this one on.
     From(u32),
-    /// These vectors; the last one stands in for padding.
+    /// These vectors; padding reads the first of them again.
     List(Arc<[u32]>),
+}
+
+impl Indices {
+    /// Number of the vector at `position`.
+    ///
+    /// Padding behind a list is as spread over the channels as the list itself: one vector read several
+    /// times would wait for its bank each time, longer than the rest of a short list takes.
+    pub fn at(&self, position: u32) -> u32 {
+        match self {
+            Self::From(first) => first + position,
+            Self::List(list) => {
+                let (at, last) = (position as usize, list.len() - 1);
+                let place = if at > last { (at - list.len()).min(last) } else { at };
+                list[place]
+            }
+        }
+    }
 }
 
 /// One fetch command.
@@ -97,18 +114,10 @@ impl Command {
 
     /// Byte address of transaction `t`.
     pub fn address(&self, t: u64, transaction_bytes: u32) -> u64 {
-        let list = match &self.indices {
-            // Consecutive vectors are consecutive bytes.
-            Indices::From(first) => {
-                let start = u64::from(*first) * u64::from(self.vector_bytes);
-                return self.base + start + t * u64::from(transaction_bytes);
-            }
-            Indices::List(list) => list,
-        };
         let per_vector = u64::from(self.vector_bytes / transaction_bytes);
-        let at = usize::try_from(t / per_vector).expect("vectors are counted in u32");
+        let at = u32::try_from(t / per_vector).expect("vectors are counted in u32");
         self.base
-            + u64::from(list[at.min(list.len() - 1)]) * u64::from(self.vector_bytes)
+            + u64::from(self.indices.at(at)) * u64::from(self.vector_bytes)
             + t % per_vector * u64::from(transaction_bytes)
     }
 
@@ -129,5 +138,41 @@ impl Command {
                 start = self.address(vector * per_vector, transaction_bytes) >> shift;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn padding_reads_the_first_vectors_of_a_list_again() {
+        let numbers = |indices: Indices| (0..6).map(|at| indices.at(at)).collect::<Vec<_>>();
+        assert_eq!(numbers(Indices::List([3, 5, 9, 11].into())), [3, 5, 9, 11, 3, 5]);
+        // A list shorter than its padding ends with its last vector.
+        assert_eq!(numbers(Indices::List([3, 5].into())), [3, 5, 3, 5, 5, 5]);
+        assert_eq!(numbers(Indices::From(7)), [7, 8, 9, 10, 11, 12]);
+    }
+
+    /// Ten vectors of two transactions and six of padding on eight channels: vectors 0, 4, 8 and again 0
+    /// and 4 want the first two. Six copies of the last one would make it nine for its channels.
+    #[test]
+    fn padding_is_spread_over_the_channels() {
+        let command = Command {
+            job: 0,
+            kind: StreamKind::Key,
+            target: Target::Key(0, crate::units::line_sram::Plane::Msb),
+            base: 0,
+            vector_bytes: 64,
+            vectors: 16,
+            vectors_per_group: 8,
+            lines_per_group: 1,
+            indices: Indices::List((0..10).collect()),
+        };
+        let mut lanes = [0u8; 32];
+        command.channels(0, 32, 8, &mut lanes);
+        let wanted = |channel| lanes.iter().filter(|&&lane| lane == channel).count();
+        let most = (0..8).map(wanted).max();
+        assert_eq!(most, Some(5), "{lanes:?}");
     }
 }

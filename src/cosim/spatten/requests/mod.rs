@@ -84,7 +84,7 @@ pub struct Fetch {
     pub bits: u32,
     /// Bits of the word above them.
     pub above: u32,
-    /// Numbers of the vectors, if they do not follow each other from 0 on. Padding repeats the last.
+    /// Numbers of the vectors, if they do not follow each other from 0 on. Padding repeats the first.
     pub list: Option<Vec<u32>>,
     /// Stored vectors, padding included.
     pub vectors: Vec<Vec<u8>>,

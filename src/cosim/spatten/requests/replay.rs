@@ -56,8 +56,8 @@ impl Reader<'_> {
 
     /// Some values.
     fn listed(&self, plane: &Plane, list: &[u32], count: u32) -> Fetch {
-        let at = |number: u32| list.get(number as usize).or(list.last()).copied().unwrap_or(0);
-        let vectors = self.vectors(plane, (0..count).map(at));
+        let indices = Indices::List(list.into());
+        let vectors = self.vectors(plane, (0..count).map(|position| indices.at(position)));
         fetch(StreamKind::Value, plane, 0, Some(list.to_vec()), vectors)
     }
 

@@ -92,7 +92,7 @@ pub(super) fn address_generator(params: &Spatten, sizes: &Sizes) -> Result<Arc<M
     let m = ModuleBuilder::new("address_generator");
     m.doc("Commands of three streams become rows of LANES addresses. A command reads `vectors` vectors of");
     m.doc("`units` transactions from transaction `base` on: vectors that follow each other, or, for values,");
-    m.doc("those that the next `list_length` indices of the list name; the last one stands in for padding.");
+    m.doc("those that the next `list_length` indices of the list name; padding reads the first ones again.");
     m.doc("Queues have a place for every job that can have a command, so they are never full.");
     m.parameter("LANES", lanes);
     m.parameter("LIST_PLACES", places);
@@ -177,6 +177,8 @@ pub(super) fn address_generator(params: &Spatten, sizes: &Sizes) -> Result<Arc<M
     let ends_list = m.wire("ends_list", &ends_list);
     let list = indices.build(&m, sizes, places, (&ends_list, &command.list_length));
     let mut addresses = Vec::new();
+    let list_length = command.list_length.extend(position_bits);
+    let last_entry = m.wire("last_entry", &(&list_length - 1));
     let state = m.wire("list_state", &command.units.concat(&unit));
     for lane in 0..=lanes {
         let (vectors, of_vector) = steps(&m, sizes, &state, lane);
@@ -187,8 +189,10 @@ pub(super) fn address_generator(params: &Spatten, sizes: &Sizes) -> Result<Arc<M
             m.update(&held_unit, makes.mux(&of_vector, &unit));
             continue;
         }
-        let last = command.list_length.extend(position_bits) - 1;
-        let entry = m.wire(format!("entry_of_{lane}"), &at.lt(&last).mux(&at, &last));
+        // Not one vector for all padding: its bank would be asked again and again.
+        let behind = m.wire(format!("behind_list_{lane}"), &(&at - &list_length));
+        let again = behind.lt(&last_entry).mux(&behind, &last_entry);
+        let entry = m.wire(format!("entry_of_{lane}"), &at.lt(&list_length).mux(&at, &again));
         m.discard(&entry);
         let index = list.read(&m, lane, &entry);
         let listed = m.wire(format!("listed_{lane}"), &index.mul(&command.units));
