@@ -2,8 +2,7 @@
 //!
 //! One head of each of the six layers of all-MiniLM-L6-v2 (Apache-2.0) reading the first passage of
 //! `tests/data/passages.txt`: keys and values of its first [`KEYS`] tokens, as many as the memories of A3
-//! hold, and every [`QUERY_STEP`]th query, rounded to bfloat16. `workloads/examples/cut_sample` makes it;
-//! a test compares it with the model.
+//! hold, and every [`QUERY_STEP`]th query, rounded to bfloat16. `workloads/examples/cut_sample` makes it.
 
 use ndarray::Array2;
 
