@@ -61,28 +61,42 @@ fn the_machine_is_built_in_all_sizes() {
     }
 }
 
+/// Runs a tool in a folder with the Verilog of the machine; what it says.
+fn tool(sizes: &TopSizes, program: &str, arguments: &[&str]) -> String {
+    let design = Design::new([&edge_moe_top(sizes).unwrap()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut list = String::new();
+    for file in design.verilog() {
+        fs::write(folder.path().join(&file.name), &file.text).unwrap();
+        list += &format!("{}\n", file.name);
+    }
+    fs::write(folder.path().join("files.f"), list).unwrap();
+    let run = Command::new(program).args(arguments).current_dir(folder.path()).output().unwrap();
+    let said = [run.stdout, run.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    if run.status.success() { said.concat() } else { format!("failed: {}", said.concat()) }
+}
+
 #[test]
 fn the_machine_lints_without_a_warning() {
     if !common::has("verilator") {
         return;
     }
-    for sizes in [small(), odd()] {
-        let design = Design::new([&edge_moe_top(&sizes).unwrap()]).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let mut list = String::new();
-        for file in design.verilog() {
-            fs::write(folder.path().join(&file.name), &file.text).unwrap();
-            list += &format!("{}\n", file.name);
-        }
-        fs::write(folder.path().join("files.f"), list).unwrap();
-        let lint = Command::new("verilator")
-            .args(["--lint-only", "-Wall", "--top-module", "edge_moe_top", "-f", "files.f"])
-            .current_dir(folder.path())
-            .output()
-            .unwrap();
-        let text = String::from_utf8_lossy(&lint.stderr);
-        assert!(lint.status.success() && text.is_empty(), "{text}");
+    let arguments = ["--lint-only", "-Wall", "--top-module", "edge_moe_top", "-f", "files.f"];
+    for sizes in [small(), odd(), deployed()] {
+        assert_eq!(tool(&sizes, "verilator", &arguments), "", "{} tokens", sizes.units.tokens);
     }
+}
+
+/// No driver is missing or doubled, and no combinational loop is left.
+#[test]
+fn yosys_elaborates_the_machine_without_a_complaint() {
+    if !common::has("yosys") {
+        return;
+    }
+    let script = "read_verilog *.v; hierarchy -check -top edge_moe_top; proc; check -assert";
+    let said = tool(&small(), "yosys", &["-q", "-p", script]);
+    assert!(!said.contains("failed") && !said.contains("ERROR"), "{said}");
+    assert!(!said.contains("Warning"), "{said}");
 }
 
 #[test]

@@ -98,7 +98,7 @@ impl Unit for QueueWalker {
             of("free", Change::Inverted),
             of("tells", Change::Delayed),
             of("tells_weighted", Change::Inverted),
-            of("has_entry", Change::Undelayed),
+            of("has_entry", Change::Inverted),
             of("position", Change::Zero),
             of("held_expert", Change::Inverted),
         ]

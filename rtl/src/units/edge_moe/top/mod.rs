@@ -247,6 +247,11 @@ impl Top<'_> {
         self.m.any_of(&calls.map(|activity| activity.when.clone()).collect::<Vec<_>>())
     }
 
+    /// One bit: a call of this work is under way.
+    fn is(&self, work: Work) -> Signal {
+        self.when(|call| call.work == work)
+    }
+
     /// One bit: a call of which `is` holds begins.
     fn starts(&self, is: impl Fn(&Call) -> bool) -> Signal {
         let calls = self.activities.iter().filter(|activity| is(&activity.call));

@@ -35,11 +35,6 @@ struct Scored {
 }
 
 impl<'a> Top<'a> {
-    /// One bit: a call of this work is under way.
-    fn is(&self, work: Work) -> Signal {
-        self.when(|call| call.work == work)
-    }
-
     /// All units: what they give, whether some of them computes, and whether some of them loads.
     pub(super) fn units(&self, from: &Reads) -> Result<(Results, Signal, Signal), Error> {
         let m = self.m;

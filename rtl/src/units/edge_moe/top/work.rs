@@ -2,7 +2,7 @@
 
 use super::{
     Top,
-    ports::Master,
+    ports::{Master, PORTS},
     schedule::{Call, Matrix, Work},
     streams::{Source, narrowed, passed, sink, widened},
 };
@@ -68,8 +68,7 @@ impl<'a> Top<'a> {
     /// All ports and units.
     pub(super) fn datapath(&self) -> Result<Progress, Error> {
         let m = self.m;
-        let mut masters = Vec::new();
-        let reads = self.reads(&mut masters)?;
+        let (reads, readers) = self.reads()?;
         let (results, units_busy, loads_busy) = self.units(&reads)?;
         for source in reads.words.into_iter().chain([reads.weights, reads.scores]) {
             source.finish(m);
@@ -83,30 +82,30 @@ impl<'a> Top<'a> {
         let failed = |masters: &[Master]| {
             m.any_of(&masters.iter().map(|master| master.failed.clone()).collect::<Vec<_>>())
         };
-        let (weights, features) = masters.split_at(1);
+        let (weights, features) = readers.split_at(1);
         let computes = m.any_of(&[busy(features), busy(&writers), units_busy]);
         let computes = m.wire("computes", &computes);
         let loads = m.wire("loads", &(busy(weights) | loads_busy));
         self.experts.finish(m, &computes, &loads);
         let queues = !self.experts.queues.output("complete");
-        let routes = m.wire("routes", &(self.when(|call| call.work == Work::Gate) & queues));
+        let routes = m.wire("routes", &(self.is(Work::Gate) & queues));
         let idle = [!&computes, !&loads, self.experts.idle(), !&routes];
         Ok(Progress {
             idle: m.all_of(&idle),
-            read_failed: m.wire("read_failed", &failed(&masters)),
+            read_failed: m.wire("read_failed", &failed(&readers)),
             write_failed: m.wire("write_failed", &failed(&writers)),
         })
     }
 
-    /// The readers of all ports, that of the weights first among the masters.
-    fn reads(&self, masters: &mut Vec<Master>) -> Result<Reads, Error> {
+    /// The readers of all ports, that of the weights first.
+    fn reads(&self) -> Result<(Reads, Vec<Master>), Error> {
         let m = self.m;
         let [up, down] = self.experts.layers();
         let walker = &self.experts.walker;
         let rows = Source::of(m, "rows_to_read", walker, "m_read");
         let kept = Source::of(m, "rows_to_add_to", walker, "m_kept");
-        let mut sources = Vec::new();
-        for port in 0..5 {
+        let (mut sources, mut masters) = (Vec::new(), Vec::new());
+        for port in 0..PORTS.len() {
             let uses = match port {
                 0 => self.weight_uses(),
                 _ => self.uses(port, |call| call.reads),
@@ -127,7 +126,7 @@ impl<'a> Top<'a> {
         m.section("words of what was read; scores stay beats");
         let (bytes, ratio) =
             (self.sizes.beat_bytes, self.sizes.word_bytes() / self.sizes.beat_bytes);
-        let mixes = m.wire("mixes", &self.when(|call| call.work == Work::Mix));
+        let mixes = m.wire("mixes", &self.is(Work::Mix));
         let scores = passed(m, "scores_read", &[(mixes.clone(), &sources[1])]);
         let word = |name: &str, port: usize, when: &Signal| {
             widened(m, name, bytes, ratio, &[(when.clone(), &sources[port])])
@@ -143,32 +142,30 @@ impl<'a> Top<'a> {
         for source in sources {
             source.finish(m);
         }
-        Ok(Reads { words, weights, scores })
+        Ok((Reads { words, weights, scores }, masters))
     }
 
     /// The writers of all ports but that of the weights.
     fn writes(&self, from: Results) -> Result<Vec<Master>, Error> {
         let m = self.m;
-        let units = self.experts.layers();
-        let [up, down] = &units;
+        let [up, down] = &self.experts.layers();
         let rows = Source::of(m, "rows_to_write", &self.experts.walker, "m_write");
         let zero = m.constant(0, 8 * self.sizes.word_bytes());
         let zeros = Source::new(m, "zeros", &m.constant(1, 1), &zero);
         m.discard(&zeros.ready);
-        let is = |work: Work| self.when(|call| call.work == work);
         let linear = |port: usize| self.when(|call| is_plain(call) && writes(call, port));
-        let scoring = is(Work::Scores);
+        let scoring = self.is(Work::Scores);
         let words = [
-            vec![(is(Work::Norm), &from.norm), (is(Work::Mix), &from.mixed)],
+            vec![(self.is(Work::Norm), &from.norm), (self.is(Work::Mix), &from.mixed)],
             vec![
                 (linear(2), &from.linear),
-                (is(Work::Add), &from.sums),
-                (is(Work::Embed), &from.embedded),
+                (self.is(Work::Add), &from.sums),
+                (self.is(Work::Embed), &from.embedded),
             ],
             vec![
                 (linear(3), &from.linear),
                 (self.when(is_added), &from.sums),
-                (is(Work::Zero), &zeros),
+                (self.is(Work::Zero), &zeros),
             ],
             vec![(linear(4), &from.linear), (scoring.clone(), &from.info)],
         ];
