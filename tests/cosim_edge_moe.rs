@@ -12,12 +12,12 @@ use attelier::values::ImageSource;
 use attelier_hw::edge_moe::{EdgeMoe, Sizes};
 use attelier_rtl::Simulator;
 use attelier_rtl::bits::Bits;
-use attelier_rtl::estimate::{Delays, estimate};
 use attelier_rtl::mutate::{Change, Mutation, mutate};
 use attelier_rtl::witness::{self, Pins};
 use attelier_workloads::Knobs;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
+use serde_json::Value;
 
 fn deployed() -> Sizes {
     Sizes::deployed(&EdgeMoe::preset("edge-moe").unwrap())
@@ -37,6 +37,7 @@ fn small() -> Sizes {
         block_inputs: 4,
         block_outputs: 4,
         buffer_blocks: 25,
+        ultra_ram: true,
         word_weights: 4,
         patch: 8,
         patch_columns: 6,
@@ -452,24 +453,51 @@ fn real_tokens_find_their_experts() {
     }
 }
 
-/// What all units take together beside the ZCU102 of the paper (Zynq UltraScale+ data sheet DS891: XCZU9EG).
+/// What all units of a preset take together beside the board that it is made for: as the command says, whose sum
+/// is taken again here.
 #[test]
-fn all_units_fit_the_board() {
-    let sizes = deployed();
-    let parts = ["patch_embedding", "layer_norm", "qk_product", "running_softmax", "pv_product"];
-    let others = ["weight_loader", "linear", "gate", "expert_queues", "expert_sequencer"];
-    // Tables, flip-flops, DSP48E2, RAMB18.
-    let mut total = [0; 4];
-    for unit in &units(&sizes) {
-        if parts.iter().chain(&others).any(|name| *name == unit.name()) {
-            let part = estimate(&unit.design().unwrap(), unit.top(), &Delays::default()).unwrap();
-            let part = [part.lut + part.lutram, part.ff, part.dsp, part.ramb18];
-            eprintln!("{}: {part:?}", unit.name());
-            total.iter_mut().zip(part).for_each(|(total, part)| *total += part);
-        }
+fn every_preset_fits_its_board() {
+    let folder = tempfile::tempdir().unwrap();
+    for (design, board) in [("edge-moe", "zcu102"), ("edge-moe-zcu104", "zcu104")] {
+        let args = ["synth", design, "--estimate", "--json", "o.json"];
+        let text = common::stdout(&common::attelier(folder.path(), &args).code(0));
+        assert!(text.contains(&format!("`{design}` on {board}")), "{text}");
+        assert!(!text.contains("does not fit"), "{text}");
+        let json = fs::read_to_string(folder.path().join("o.json")).unwrap();
+        let json: Value = serde_json::from_str(&json).unwrap();
+        assert!(json["tool"].is_null() && json["rows"][0]["lut"].is_null());
+        let inside = ["exponential", "gelu", "divider", "square_root"];
+        let rows = json["rows"].as_array().unwrap().iter();
+        let rows: Vec<&Value> =
+            rows.filter(|row| !inside.contains(&row["unit"].as_str().unwrap())).collect();
+        assert_eq!(rows.len(), 10);
+        let sum = |key: &str| -> u64 {
+            rows.iter().map(|row| row["estimate"][key].as_u64().unwrap()).sum()
+        };
+        let sums = [sum("lut") + sum("lutram"), sum("ff"), sum("dsp"), sum("bram"), sum("uram")];
+        let resources = json["whole"]["resources"].as_array().unwrap();
+        let found: Vec<u64> = resources.iter().map(|r| r["estimate"].as_u64().unwrap()).collect();
+        assert_eq!(found, sums, "{design}");
     }
-    eprintln!("all: {total:?}");
-    for (needed, there) in total.into_iter().zip([274_080, 548_160, 2520, 1824]) {
-        assert!(needed < there, "{total:?}");
-    }
+}
+
+/// With both buffers in block RAM the ZCU104 lacks it; the UltraRAM of the other preset is missing on the ZCU102.
+#[test]
+fn what_does_not_fit_a_board_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |args: &[&str], expected: &str, code: i32| {
+        let run = common::attelier(folder.path(), &[&["synth", "--estimate"], args].concat());
+        let run = run.code(code);
+        let text = common::stdout(&run) + &common::stderr(&run);
+        assert!(text.contains(expected), "{text}");
+    };
+    refused(&["edge-moe", "--board", "zcu104"], " RAMB18, and the board has 624", 1);
+    refused(
+        &["edge-moe-zcu104", "--board", "zcu102"],
+        "does not fit: 64 URAM, and the board has 0",
+        1,
+    );
+    refused(&["edge-moe", "--board", "zcu106"], "expected one of zcu102, zcu104", 2);
+    refused(&["spatten-small", "--board", "zcu104"], "expected `edge-moe`", 2);
+    refused(&["edge-moe/gate", "--board", "zcu104"], "expected `edge-moe`", 2);
 }

@@ -125,3 +125,17 @@ fn what_cannot_be_computed_is_refused() {
     let text = stderr(&attelier(folder.path(), &args).code(2));
     assert!(text.contains("decoders have no experts"), "{text}");
 }
+
+/// The memory that holds a buffer changes no cycle.
+#[test]
+fn the_smaller_board_takes_the_same_cycles() {
+    let folder = tempfile::tempdir().unwrap();
+    let cycles = |design: &str| {
+        let queues = "workload.queues=0,6,0,32,0,27,15,24,22,19,0,22,11,33,32,15";
+        let args = ["run", design, "--json", "o.json", "--set", queues];
+        attelier(folder.path(), &args).code(0);
+        let json = std::fs::read_to_string(folder.path().join("o.json")).unwrap();
+        serde_json::from_str::<Value>(&json).unwrap()["cycles"].as_u64().unwrap()
+    };
+    assert_eq!(cycles("edge-moe-zcu104"), cycles("edge-moe"));
+}

@@ -28,7 +28,7 @@ fn task_of(design: &str) -> Option<(&'static str, &'static [&'static str])> {
         "spatten" | "spatten-eighth" => ("gpt2-small/wikitext2", &["tokens=2"]),
         "spatten-small" => ("small-decoder/text", &["tokens=2"]),
         "pim-gpt" | "pim-gpt-aim" => ("gpt2-small", &["context=64", "tokens=2"]),
-        "edge-moe" | "m3vit" | "host" => return None,
+        "edge-moe" | "edge-moe-zcu104" | "m3vit" | "host" => return None,
         "rtx-a6000" | "xeon-6226r" | "rtx-8000" => ("m3vit-tiny/cityscapes", &[]),
         _ => ("bert-base/mrpc", &[]),
     })

@@ -175,6 +175,7 @@ fn draw_sizes(random: &mut Pcg64Mcg) -> Sizes {
         block_inputs: block,
         block_outputs: block,
         buffer_blocks: random.random_range(2..80),
+        ultra_ram: random.random_bool(0.5),
         word_weights: block,
         patch,
         patch_columns: (4 * lanes / patch).max(1) * random.random_range(2..6),

@@ -59,6 +59,12 @@ pub const DESIGNS: &[Design] = &[
         schema: &edge_moe::SCHEMA,
     },
     Design {
+        name: "edge-moe-zcu104",
+        summary: "Edge-MoE on the smaller ZCU104: one of two weight buffers in UltraRAM",
+        preset: include_str!("../presets/edge-moe-zcu104.toml"),
+        schema: &edge_moe::SCHEMA,
+    },
+    Design {
         name: "a3",
         summary: "A3 (HPCA 2020), base machine: attention of one head at a time, 2 x 64 multipliers",
         preset: include_str!("../presets/a3.toml"),

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _, process::Command};
 
 use crate::{
     Design,
+    ir::MemoryStyle,
     witness::{ToolError, run, write_sources},
 };
 
@@ -39,9 +40,14 @@ pub fn synthesise(design: &Design, top: &str) -> Result<Cells, ToolError> {
     for file in write_sources(design, folder.path())? {
         let _ = write!(script, "read_verilog {file}; ");
     }
+    // Without being asked for, UltraRAM is not used; if it is, memories that say nothing may get it too.
+    let uses_uram = design
+        .modules()
+        .any(|module| module.memories().iter().any(|memory| memory.style == MemoryStyle::Ultra));
+    let uram = if uses_uram { " -uram" } else { "" };
     let _ = write!(
         script,
-        "synth_xilinx -family xcup -noiopad -noclkbuf -top {top} -flatten; stat -top {top}"
+        "synth_xilinx -family xcup -noiopad -noclkbuf{uram} -top {top} -flatten; stat -top {top}"
     );
     let mut yosys = Command::new("yosys");
     yosys.current_dir(folder.path()).args(["-Q", "-T", "-p", &script]);

@@ -138,21 +138,24 @@ fn sweep(name: &str, rows: &[&Row]) -> Option<Block> {
 
 /// Estimates beside cells.
 fn synthesis(rows: &Rows) -> Option<Block> {
-    let number = |row: &Row, name: &str| row.get(name).and_then(Value::as_f64).unwrap_or(0.0);
-    let compared: Vec<(String, f64, f64)> = rows
+    let known = |row: &Row, name: &str| row.get(name).and_then(Value::as_f64);
+    let number = |row: &Row, name: &str| known(row, name).unwrap_or(0.0);
+    let compared: Vec<(String, Option<f64>, f64)> = rows
         .rows
         .iter()
         .map(|row| {
-            let cells = number(row, "lut") + number(row, "lutram");
+            // Without Yosys there are estimates alone.
+            let cells = known(row, "lut").map(|lut| lut + number(row, "lutram"));
             (rows.name(row), cells, number(row, "estimate.lut") + number(row, "estimate.lutram"))
         })
         .collect();
     let body = compared.iter().map(|(name, cells, estimate)| {
-        let deviation = (*cells > 0.0).then(|| estimate / cells - 1.0);
-        let tip = format!("{name}: {cells} LUT, estimated {estimate}");
+        let deviation = cells.filter(|cells| *cells > 0.0).map(|cells| estimate / cells - 1.0);
+        let found = cells.map_or("unknown".to_owned(), |cells| cells.to_string());
+        let tip = format!("{name}: {found} LUT, estimated {estimate}");
         vec![
             Cell::text(name),
-            Cell::number("lut", Some(*cells)),
+            Cell::number("lut", *cells),
             Cell::number("lut", Some(*estimate)),
             deviation.map_or_else(|| Cell::text("–"), Cell::deviation),
             Cell::deviation_bar(deviation.unwrap_or(0.0), tip),

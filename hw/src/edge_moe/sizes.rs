@@ -30,6 +30,8 @@ pub struct Sizes {
     pub block_outputs: u32,
     /// Blocks of weights that each of two buffers holds.
     pub buffer_blocks: u32,
+    /// Whether the second of them lies in UltraRAM.
+    pub ultra_ram: bool,
     /// Weights of a word of memory.
     pub word_weights: u32,
     /// Rows and columns of pixels in a patch.
@@ -59,6 +61,7 @@ impl Sizes {
             block_inputs: linear.inputs,
             block_outputs: linear.outputs,
             buffer_blocks: u32::try_from(blocks).unwrap_or(u32::MAX),
+            ultra_ram: linear.ultra_ram,
             word_weights: machine.port.word_bytes / WEIGHT_BYTES,
             patch: 16,
             patch_columns: 16,

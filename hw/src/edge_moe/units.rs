@@ -32,6 +32,8 @@ pub struct Linear {
     pub outputs: u32,
     /// Weights that each of two buffers holds.
     pub buffer_weights: u32,
+    /// The second buffer lies in UltraRAM; otherwise both lie in block RAM. Changes no cycle.
+    pub ultra_ram: bool,
     /// Units that share the multipliers where the unit is not unified.
     pub separate_units: u32,
 }
@@ -45,6 +47,7 @@ pub(super) const LINEAR_FIELDS: &[Field] = &[
     Field::power_of_two("inputs", "inputs", 1, 1 << 12),
     Field::power_of_two("outputs", "outputs", 1, 1 << 12),
     Field::count("buffer_weights", "weights", 1, 1 << 30),
+    Field::flag("ultra_ram"),
     Field::power_of_two("separate_units", "units", 1, 1 << 12),
 ];
 

@@ -137,9 +137,12 @@ fn driver(
     let mut pops = Pace::new(plan.seed, 5);
     let mut infos: Option<Vec<SoftmaxInfo>> = None;
     let mut words: [Option<Vec<i32>>; 2] = [None, None];
+    // The output of a query leaves even if few beats are asked for: nothing shows before.
+    let mut leaving = sizes.token_words();
     Box::new(move |frame: &mut Frame| {
         let is_busy = model.is_busy();
-        if frame.beats() >= plan.beats || operands.products == 0 && !is_busy {
+        let is_enough = frame.beats() >= plan.beats && leaving == 0;
+        if is_enough || operands.products == 0 && !is_busy {
             return false;
         }
         let starts = random.chance(1, 8);
@@ -190,6 +193,7 @@ fn driver(
         if let Some(word) = left {
             if taken {
                 results.leave();
+                leaving = leaving.saturating_sub(1);
             }
             let features = word.features.iter().map(|feature| i64::from(*feature));
             frame.expect_bits(data, &packed(features, FEATURE_BITS));

@@ -209,8 +209,9 @@ fn linear_output(sizes: &Sizes) -> Result<Arc<Module>, Error> {
     m.section("weights and bias of both buffers");
     let buffers = [(0, !&block_second, !&bias_second), (1, block_second, bias_second)];
     let [first_buffer, second_buffer] = buffers.map(|(at, is_block, is_bias)| {
-        let weights =
-            m.memory(format!("weights_{at}"), block_row.width(), blocks, MemoryStyle::Block);
+        let style =
+            if sizes.ultra_ram && at == 1 { MemoryStyle::Ultra } else { MemoryStyle::Block };
+        let weights = m.memory(format!("weights_{at}"), block_row.width(), blocks, style);
         weights.write(&block_address, &block_row, &(&block_write & is_block));
         let biases =
             m.memory(format!("biases_{at}"), BIAS_BITS, bias_words, MemoryStyle::Distributed);
