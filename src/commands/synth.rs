@@ -1,4 +1,7 @@
-//! `attelier synth`: what Yosys makes of a unit for UltraScale+, beside our estimate.
+//! `attelier synth`: what Yosys makes of a unit for UltraScale+, beside our estimate; with `--area`, what it
+//! takes on a chip.
+
+mod area;
 
 use anyhow::{Context, Result};
 use attelier_rtl::{
@@ -23,6 +26,9 @@ pub struct SynthArgs {
     /// Design, unit of the default design, or DESIGN/UNIT; `topk` is all units that begin so
     #[arg(value_name = "DESIGN or UNIT")]
     pub target: String,
+    /// Area and leakage on a chip instead, from cells and memories of the hardware; needs no Yosys
+    #[arg(long)]
+    pub area: bool,
     /// How the design departs from its preset
     #[command(flatten)]
     pub overrides: Overrides,
@@ -95,6 +101,9 @@ struct Outcome<'a> {
 /// Runs the command.
 pub fn run(args: &SynthArgs, common: &Common) -> Result<Verdict> {
     let selection = select(&args.target, &args.overrides)?;
+    if args.area {
+        return area::run(&selection, common);
+    }
     let tool = yosys_version()?;
     let mut rows = Vec::new();
     for unit in &selection.units {

@@ -8,6 +8,7 @@ use attelier_hw::{
     pim_gpt::PimGpt,
     record::Record,
     spatten::Spatten,
+    technology::Node,
 };
 
 use attelier_sim::units::pim_sequencer::PimSequencer;
@@ -26,6 +27,8 @@ pub struct Selection {
     pub config_hash: String,
     /// Clock that its parameters ask for \[Hz\].
     pub clock_hz: u64,
+    /// Process of its chip; `None` for designs on an FPGA.
+    pub node: Option<Node>,
     /// The machine that real requests are recorded on, where there is one for this design.
     pub records: Option<Spatten>,
     /// The units named, or all.
@@ -50,6 +53,7 @@ fn of_spatten(config: &Config) -> Result<Selection> {
         design: config.design().name,
         config_hash: Record::config_hash(&params),
         clock_hz: params.clock_hz,
+        node: Some(params.process),
         units: spatten::units(&params),
         records: Some(params),
     })
@@ -64,6 +68,8 @@ fn of_pim_gpt(config: &Config) -> Result<Selection> {
         config_hash: Record::config_hash(&params),
         // All units run on the command clock.
         clock_hz: PICOSECONDS / u64::from(params.timing.tck_ps.max(1)),
+        // TSMC 28 nm, as its published power and area.
+        node: Some(Node::N28),
         units: pim_gpt::units(&params),
         records: None,
     })
@@ -81,6 +87,7 @@ fn of_edge_moe(config: &Config) -> Result<Selection> {
         design: config.design().name,
         config_hash: Record::config_hash(&machine),
         clock_hz: machine.clock_hz,
+        node: None,
         units: edge_moe::units(&Sizes::deployed(&machine)),
         records: None,
     })
