@@ -29,9 +29,9 @@ const MODULES: [Module; 6] = [
         name: "QxK",
         units: &["qk_array", "key_sram", "key_slots", "query_buffer"],
         terms: &["qk_array", "key_sram"],
-        why: "five sixths of it is memory, of CACTI's density with a port to write and one to read; A3 prints \
-              twice that for such a memory, and the paper's estimate must be larger still. Reads are those of \
-              one small memory per bit, the cheap reading",
+        why: "five sixths of it hold keys and queries, the keys at CACTI's density with a port to write and one \
+              to read; A3 prints twice that for such a memory, and the paper's estimate must be larger still. \
+              Reads are those of one small memory per bit, the cheap reading",
     },
     Module {
         name: "ProbxV",
