@@ -108,9 +108,14 @@ pub trait Machine: Parameters + Send + Sync {
     fn known_energy(&self, _result: &RunResult) -> Option<Energy> {
         None
     }
+    /// Area of its units [mm2]; empty where it is not known.
+    fn areas_mm2(&self) -> Vec<(&'static str, f64)> {
+        Vec::new()
+    }
     /// Area [mm2], where it is known.
     fn area_mm2(&self) -> Option<f64> {
-        None
+        let areas = self.areas_mm2();
+        (!areas.is_empty()).then(|| areas.iter().map(|(_, area)| area).sum())
     }
 }
 

@@ -56,6 +56,9 @@ pub struct Report {
     pub power_w: Option<f64>,
     /// Area [mm2].
     pub area_mm2: Option<f64>,
+    /// Area of its units [mm2]; empty where it is not known.
+    #[serde(serialize_with = "pairs")]
+    pub area_by_unit_mm2: Vec<(&'static str, f64)>,
     /// Activity per unit, in design order.
     #[serde(serialize_with = "by_name")]
     pub units: Vec<UnitRow>,
@@ -311,6 +314,7 @@ impl Report {
             energy_j: Energy::default(),
             power_w: None,
             area_mm2: None,
+            area_by_unit_mm2: Vec::new(),
             units,
             checks: Checks::default(),
             progressive: None,
@@ -344,12 +348,14 @@ impl Report {
         self
     }
 
-    /// The same run with its area, if that is known.
-    pub fn with_area(mut self, area_mm2: Option<f64>) -> Self {
-        self.area_mm2 = area_mm2;
-        if area_mm2.is_none() {
+    /// The same run with the area of its units [mm2], if that is known.
+    pub fn with_areas(mut self, areas_mm2: Vec<(&'static str, f64)>) -> Self {
+        if areas_mm2.is_empty() {
             self.notes.push("area is not modelled yet".to_owned());
+            return self;
         }
+        self.area_mm2 = Some(areas_mm2.iter().map(|(_, area)| area).sum());
+        self.area_by_unit_mm2 = areas_mm2;
         self
     }
 
@@ -455,6 +461,11 @@ fn by_name<S: Serializer>(units: &[UnitRow], serializer: S) -> Result<S::Ok, S::
         map.serialize_entry(unit.name, unit)?;
     }
     map.end()
+}
+
+/// Numbers as an object, by name.
+fn pairs<S: Serializer>(pairs: &[(&'static str, f64)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().copied())
 }
 
 /// Streams as an object, `<name>_bytes`.

@@ -85,7 +85,7 @@ impl Subject<'_> {
         let changed = (!self.changes.is_empty())
             .then(|| format!("not the published preset: {}", self.changes.join(", ")));
         Report::new(identity(named), result, machine.peak_bytes_per_s())
-            .with_area(machine.area_mm2())
+            .with_areas(machine.areas_mm2())
             .with_energy(machine.energy(result), machine.known_energy(result))
             .noting(changed)
     }

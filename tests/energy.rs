@@ -12,7 +12,10 @@ use attelier_hw::{
     schema::Kind,
 };
 use attelier_sim::{
-    energy::{Costs, Energy, spatten_with},
+    energy::{
+        Costs, Energy, spatten_with,
+        standing::{Standing, TERMS, UnitCosts},
+    },
     kernel::run::Mode,
     observe::Nobody,
     result::RunResult,
@@ -184,16 +187,84 @@ fn each_cost_of_spatten_moves_exactly_the_terms_that_use_it() {
         let loaded = machines::load("spatten", &Overrides { config: None, set }).unwrap();
         let result = loaded.machine.simulate(&task, Mode::Jump, 0, &mut Nobody).unwrap();
         let costs = Costs::of(&params);
-        let before = spatten_with(&params, &result, &costs);
+        let before = spatten_with(&params, &result, &costs, None);
         for (number, (change, counted, average)) in COSTS.iter().enumerate() {
             let mut changed = costs;
             change(&mut changed);
-            let after = spatten_with(&params, &result, &changed);
+            let after = spatten_with(&params, &result, &changed, None);
             let expected = if memory == "hbm2" { counted } else { average };
             let expected: BTreeSet<_> = expected.iter().copied().collect();
             assert_eq!(moved(&before, &after), expected, "cost {number} on {memory}");
         }
     }
+}
+
+/// What hardware costs for being there: each constant, by a tenth, moves its own term by a tenth and no other.
+#[test]
+fn each_cost_of_being_there_moves_exactly_its_term() {
+    const COSTS: [(&str, fn(&mut UnitCosts)); 4] = [
+        ("clock", |unit| unit.clock_j *= 1.1),
+        ("registers", |unit| unit.register_j *= 1.1),
+        ("leakage_logic", |unit| unit.leakage_logic_w *= 1.1),
+        ("leakage_sram", |unit| unit.leakage_sram_w *= 1.1),
+    ];
+    const WIRES: [fn(&mut Standing); 3] =
+        [|of| of.key_wire_j *= 1.1, |of| of.value_wire_j *= 1.1, |of| of.pin_wire_j *= 1.1];
+    // A cost that is added later changes a size, and must be added above.
+    assert_eq!(size_of::<UnitCosts>(), size_of::<&str>() + COSTS.len() * size_of::<f64>());
+    assert_eq!(size_of::<Standing>(), size_of::<Vec<UnitCosts>>() + WIRES.len() * size_of::<f64>());
+    let params = attelier_hw::spatten::Spatten::preset("spatten").unwrap();
+    let hardware = machines::spatten::hardware(&params).unwrap();
+    let task = workload::task("gpt2-small/wikitext2", &["tokens=2"], 0).unwrap();
+    let loaded = machines::load("spatten", &Overrides::default()).unwrap();
+    let result = loaded.machine.simulate(&task, Mode::Jump, 0, &mut Nobody).unwrap();
+    let costs = Costs::of(&params);
+    let standing = Standing::of(&hardware);
+    let energy = |standing: &Standing| spatten_with(&params, &result, &costs, Some(standing));
+    let before = energy(&standing);
+    for term in TERMS {
+        assert!(before.term(term) > 0.0, "{term}");
+    }
+    for (term, change) in COSTS {
+        let mut changed = standing.clone();
+        changed.units.iter_mut().for_each(change);
+        let after = energy(&changed);
+        assert_eq!(moved(&before, &after), BTreeSet::from([term]));
+        assert!((after.term(term) / before.term(term) - 1.1).abs() < 1e-9, "{term}");
+    }
+    let mut wires = 0.0;
+    for change in WIRES {
+        let mut changed = standing.clone();
+        change(&mut changed);
+        let after = energy(&changed);
+        assert_eq!(moved(&before, &after), BTreeSet::from(["wires"]));
+        wires += after.term("wires") - before.term("wires");
+    }
+    assert!((wires / before.term("wires") - 0.1).abs() < 1e-9, "the three wires are all");
+}
+
+/// A smaller node moves what is on the chip, all of it, and nothing of the DRAM.
+#[test]
+fn a_process_moves_everything_but_the_dram() {
+    let task = workload::task("gpt2-small/wikitext2", &["tokens=2"], 0).unwrap();
+    let load = |process: &str| {
+        let set = vec![format!("process={process}")];
+        machines::load("spatten", &Overrides { config: None, set }).unwrap()
+    };
+    let coarse = load("45nm");
+    let result = coarse.machine.simulate(&task, Mode::Jump, 0, &mut Nobody).unwrap();
+    let before = coarse.machine.energy(&result).unwrap();
+    let fine = load("28nm");
+    let after = fine.machine.energy(&result).unwrap();
+    let moved = moved(&before, &after);
+    for (term, joules) in &before.terms {
+        assert_eq!(moved.contains(term), !term.starts_with("dram") && *joules > 0.0, "{term}");
+    }
+    let energy = attelier_hw::technology::Node::N28.energy();
+    assert!((after.term("softmax") / before.term("softmax") - energy).abs() < 1e-9);
+    let area = attelier_hw::technology::Node::N28.area();
+    let ratio = fine.machine.area_mm2().unwrap() / coarse.machine.area_mm2().unwrap();
+    assert!((ratio - area).abs() < 1e-9);
 }
 
 #[test]

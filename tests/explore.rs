@@ -358,7 +358,6 @@ fn a_wrong_description_is_drawn_with_a_suggestion() {
 #[test]
 fn objectives_that_are_no_number_are_refused_with_the_reason() {
     let objective = |name: &str| with("min = \"cycles\"", &format!("min = \"{name}\""));
-    refused(&objective("area_mm2"), &["`area_mm2` is not known", "area is not modelled yet", "^"]);
     refused(&objective("energy_j"), &["is a section", "did you mean `energy_j.total`?"]);
     refused(&objective("cycle"), &["unknown name `cycle`", "did you mean `cycles`?"]);
     refused(&objective("dram.read_byte"), &["did you mean `dram.read_bytes`?"]);

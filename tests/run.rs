@@ -58,7 +58,9 @@ fn the_default_run_writes_every_agreed_key_with_sane_values() {
     for count in ["activates", "precharges", "refreshes"] {
         assert!((1..reads).contains(&number(&json, &format!("/dram/{count}"))), "{count}");
     }
-    assert_eq!(json.get("area_mm2"), Some(&Value::Null));
+    let areas = json["area_by_unit_mm2"].as_object().unwrap();
+    let area: f64 = areas.values().filter_map(Value::as_f64).sum();
+    assert!(areas.len() == 15 && (area - json["area_mm2"].as_f64().unwrap()).abs() < 1e-9);
     for check in ["outputs", "max_abs_error", "mismatches"] {
         assert_eq!(json["checks"].get(check), Some(&Value::Null), "{check}");
     }

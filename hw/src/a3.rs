@@ -218,13 +218,22 @@ impl A3 {
         u64::from((self.format.integer_bits + self.format.fraction_bits).div_ceil(8))
     }
 
-    /// Area of the modules that the machine has \[um2\].
-    pub fn total_area_um2(&self) -> u64 {
+    /// Area of each module that the machine has \[um2\].
+    pub fn areas_um2(&self) -> impl Iterator<Item = (&'static str, u32)> {
         let area = &self.area_um2;
-        let base = [area.dot_product, area.exponent, area.output, area.key_sram, area.value_sram];
-        let search = [area.candidate_search, area.post_scoring, area.sorted_key_sram];
-        let sum = |parts: &[u32]| parts.iter().copied().map(u64::from).sum::<u64>();
-        sum(&base) + if self.search.enabled { sum(&search) } else { 0 }
+        let base = [
+            ("dot_product", area.dot_product),
+            ("exponent", area.exponent),
+            ("output", area.output),
+            ("key_sram", area.key_sram),
+            ("value_sram", area.value_sram),
+        ];
+        let search = [
+            ("candidate_search", area.candidate_search),
+            ("post_scoring", area.post_scoring),
+            ("sorted_key_sram", area.sorted_key_sram),
+        ];
+        base.into_iter().chain(search.into_iter().filter(|_| self.search.enabled))
     }
 }
 
@@ -262,7 +271,7 @@ mod tests {
                 + m.value_sram
                 + m.sorted_key_sram
         };
-        assert_eq!(machine.total_area_um2(), 2_082_000);
+        assert_eq!(machine.areas_um2().map(|(_, area)| area).sum::<u32>(), 2_082_000);
         // Printed to four digits: 98.92 mW.
         assert_eq!(sum(&machine.dynamic_uw).div_ceil(10), 9892);
         assert_eq!(sum(&machine.static_uw), 11_502);

@@ -1,7 +1,8 @@
-//! Energy of a SpAtten run: what every unit did, times what one such operation costs.
+//! Energy of a SpAtten run: what every unit did, times what one such operation costs, and what the
+//! hardware costs for being there ([`standing`]).
 //!
-//! Counts come from the run, costs from [`attelier_hw::technology`]; nothing is fitted. The terms
-//! are disjoint and add up to the total. How each is counted:
+//! Counts come from the run, costs from [`attelier_hw::technology`] at the node of the machine; nothing
+//! is fitted. The terms are disjoint and add up to the total. How each is counted:
 //!
 //! | term | count |
 //! |---|---|
@@ -17,11 +18,15 @@
 //! A buffer is many small memories: the released RTL builds it from two banks of one memory per
 //! bit of the datapath, and a line is read from all memories of one bank.
 //!
-//! Ignored: leakage, clock tree, wires, control, and the FIFOs and crossbars of the fetcher.
+//! Ignored: logic that is none of these operations, such as control and the crossbars of the fetcher, of which
+//! only clock, registers and leakage are counted; buffers of the clock tree.
+
+pub mod standing;
 
 use attelier_hw::spatten::Spatten;
-use attelier_hw::technology as cost;
+use attelier_hw::technology::{self as cost, Hardware};
 
+use self::standing::Standing;
 use crate::result::RunResult;
 
 /// Banks of a buffer (Table I of the paper).
@@ -82,6 +87,7 @@ impl Costs {
     /// Costs of the machine `params`.
     pub fn of(params: &Spatten) -> Self {
         let bits = params.datapath_bits;
+        let on_chip = |picojoules: f64| picojoules * params.process.energy();
         let macro_bytes = |bytes: u64| bytes / (SRAM_BANKS * u64::from(bits));
         let key = macro_bytes(params.key_sram.bytes);
         let value = macro_bytes(params.value_sram.bytes);
@@ -89,30 +95,32 @@ impl Costs {
             dram_bit: cost::HBM2_AVERAGE.value,
             dram_transfer_bit: cost::hbm2_transfer_pj_per_bit(),
             dram_activate: cost::HBM2_ACTIVATE.value,
-            key_read_bit: cost::sram_read_pj_per_bit(key),
-            key_write_bit: cost::sram_write_pj_per_bit(key),
-            value_read_bit: cost::sram_read_pj_per_bit(value),
-            value_write_bit: cost::sram_write_pj_per_bit(value),
-            qk_multiply: cost::multiply_pj(bits),
-            qk_add: cost::add_pj(bits),
-            pv_multiply: cost::multiply_pj(bits),
-            pv_add: cost::add_pj(bits),
-            softmax_multiply: cost::FP32_MULTIPLY.value,
-            softmax_add: cost::FP32_ADD.value,
-            decision_compare: cost::compare_pj(bits),
-            value_compare: cost::compare_pj(bits),
-            token_compare: cost::compare_pj(IMPORTANCE_BITS),
-            importance_add: cost::add_pj(IMPORTANCE_BITS),
+            key_read_bit: on_chip(cost::sram_read_pj_per_bit(key)),
+            key_write_bit: on_chip(cost::sram_write_pj_per_bit(key)),
+            value_read_bit: on_chip(cost::sram_read_pj_per_bit(value)),
+            value_write_bit: on_chip(cost::sram_write_pj_per_bit(value)),
+            qk_multiply: on_chip(cost::multiply_pj(bits)),
+            qk_add: on_chip(cost::add_pj(bits)),
+            pv_multiply: on_chip(cost::multiply_pj(bits)),
+            pv_add: on_chip(cost::add_pj(bits)),
+            softmax_multiply: on_chip(cost::FP32_MULTIPLY.value),
+            softmax_add: on_chip(cost::FP32_ADD.value),
+            decision_compare: on_chip(cost::compare_pj(bits)),
+            value_compare: on_chip(cost::compare_pj(bits)),
+            token_compare: on_chip(cost::compare_pj(IMPORTANCE_BITS)),
+            importance_add: on_chip(cost::add_pj(IMPORTANCE_BITS)),
         }
     }
 
     /// The same, with each buffer as one undivided memory: the upper bound of the SRAM terms.
     pub fn with_undivided_sram(self, params: &Spatten) -> Self {
+        let (key, value) = (params.key_sram.bytes, params.value_sram.bytes);
+        let on_chip = |picojoules: f64| picojoules * params.process.energy();
         Self {
-            key_read_bit: cost::sram_read_pj_per_bit(params.key_sram.bytes),
-            key_write_bit: cost::sram_write_pj_per_bit(params.key_sram.bytes),
-            value_read_bit: cost::sram_read_pj_per_bit(params.value_sram.bytes),
-            value_write_bit: cost::sram_write_pj_per_bit(params.value_sram.bytes),
+            key_read_bit: on_chip(cost::sram_read_pj_per_bit(key)),
+            key_write_bit: on_chip(cost::sram_write_pj_per_bit(key)),
+            value_read_bit: on_chip(cost::sram_read_pj_per_bit(value)),
+            value_write_bit: on_chip(cost::sram_write_pj_per_bit(value)),
             ..self
         }
     }
@@ -139,11 +147,12 @@ impl Energy {
     }
 }
 
-/// Energy of a run of the machine `params`.
-pub fn spatten(params: &Spatten, result: &RunResult) -> Energy {
+/// Energy of a run of the machine `params`. Where its hardware is known, so is what that costs for being there.
+pub fn spatten(params: &Spatten, result: &RunResult, hardware: Option<&Hardware>) -> Energy {
     let costs = Costs::of(params);
-    let mut energy = spatten_with(params, result, &costs);
-    let undivided = spatten_with(params, result, &costs.with_undivided_sram(params));
+    let standing = hardware.map(Standing::of);
+    let mut energy = spatten_with(params, result, &costs, standing.as_ref());
+    let undivided = spatten_with(params, result, &costs.with_undivided_sram(params), None);
     let sram = |energy: &Energy| 1e3 * (energy.term("key_sram") + energy.term("value_sram"));
     let dram = match result.dram {
         None => format!("{} pJ per DRAM bit with average activation", costs.dram_bit),
@@ -152,10 +161,24 @@ pub fn spatten(params: &Spatten, result: &RunResult) -> Energy {
             costs.dram_transfer_bit, costs.dram_activate
         ),
     };
+    let clock = match &standing {
+        None => {
+            "energy not modelled: clock, registers, wires and leakage, as this hardware is not \
+                 generated"
+                .to_owned()
+        }
+        Some(standing) => format!(
+            "energy of the clock: units that do nothing are switched off (assumed), {:.3} mJ; always on \
+             it would be {:.3} mJ",
+            1e3 * energy.term("clock"),
+            1e3 * standing.ungated_clock_j(result)
+        ),
+    };
     energy.notes = vec![
         format!(
-            "energy: published cost per operation at 45 nm, {dram}; a division counts as a \
-             multiplication (assumed)"
+            "energy: published cost per operation at 45 nm, scaled to {}, {dram}; a division counts as a \
+             multiplication (assumed)",
+            params.process.name()
         ),
         format!(
             "energy of the buffers: {} banks of one memory per datapath bit, {:.3} mJ; as two \
@@ -164,15 +187,18 @@ pub fn spatten(params: &Spatten, result: &RunResult) -> Energy {
             sram(&energy),
             sram(&undivided)
         ),
-        "energy not modelled: leakage, clock tree, wires, control, FIFOs and crossbars of the \
-         fetcher"
-            .to_owned(),
+        clock,
     ];
     energy
 }
 
 /// Energy of a run at given costs, without notes.
-pub fn spatten_with(params: &Spatten, result: &RunResult, costs: &Costs) -> Energy {
+pub fn spatten_with(
+    params: &Spatten,
+    result: &RunResult,
+    costs: &Costs,
+    standing: Option<&Standing>,
+) -> Energy {
     let beats = |name: &str| units(result, name).map(|unit| unit.beats).sum::<u64>() as f64;
     let busy = |name: &str| units(result, name).map(|unit| unit.busy_cycles).sum::<u64>() as f64;
     let traffic = &result.traffic;
@@ -223,7 +249,10 @@ pub fn spatten_with(params: &Spatten, result: &RunResult, costs: &Costs) -> Ener
     if let Some(dram) = result.dram {
         terms.insert(1, ("dram_activate", dram.activates as f64 * costs.dram_activate));
     }
-    let terms = terms.into_iter().map(|(name, pico)| (name, pico * PICO)).collect();
+    let mut terms: Vec<_> = terms.into_iter().map(|(name, pico)| (name, pico * PICO)).collect();
+    if let Some(standing) = standing {
+        terms.extend(standing::TERMS.into_iter().zip(standing.joules(params, result)));
+    }
     Energy { terms, notes: Vec::new() }
 }
 

@@ -1,5 +1,7 @@
-//! `attelier synth`: what Yosys makes of a unit for UltraScale+, beside our estimate; or the estimate of a
-//! whole design beside what a board has.
+//! `attelier synth`: what Yosys makes of a unit for UltraScale+, beside our estimate; the estimate of a whole
+//! design beside what a board has; or with `--area`, what it takes on a chip.
+
+mod area;
 
 use anyhow::{Context, Error, Result, bail};
 use attelier_hw::board::{Board, Resources};
@@ -31,6 +33,9 @@ pub struct SynthArgs {
     /// Board that the whole design is compared with [default: the one of its preset]
     #[arg(long, value_name = "BOARD", requires = "estimate")]
     pub board: Option<String>,
+    /// Area and leakage on a chip instead, from cells and memories of the hardware; needs no Yosys
+    #[arg(long, conflicts_with = "estimate")]
+    pub area: bool,
     /// How the design departs from its preset
     #[command(flatten)]
     pub overrides: Overrides,
@@ -160,6 +165,9 @@ struct Outcome<'a> {
 /// Runs the command.
 pub fn run(args: &SynthArgs, common: &Common) -> Result<Verdict> {
     let selection = select(&args.target, &args.overrides)?;
+    if args.area {
+        return area::run(&selection, common);
+    }
     let tool = if args.estimate { None } else { Some(yosys_version()?) };
     let board = board(args, &selection)?;
     let mut rows = Vec::new();

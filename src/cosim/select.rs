@@ -9,6 +9,7 @@ use attelier_hw::{
     pim_gpt::PimGpt,
     record::Record,
     spatten::Spatten,
+    technology::Node,
 };
 
 use attelier_sim::units::pim_sequencer::PimSequencer;
@@ -27,6 +28,8 @@ pub struct Selection {
     pub config_hash: String,
     /// Clock that its parameters ask for \[Hz\].
     pub clock_hz: u64,
+    /// Process of its chip; `None` for designs on an FPGA.
+    pub node: Option<Node>,
     /// The machine that real work is recorded on, where that is possible.
     pub records: Option<Recorder>,
     /// Units that make up the whole machine; empty where some are not built.
@@ -66,6 +69,7 @@ fn of_spatten(config: &Config) -> Result<Selection> {
         design: config.design().name,
         config_hash: Record::config_hash(&params),
         clock_hz: params.clock_hz,
+        node: Some(params.process),
         units: spatten::units(&params),
         records: Some(Recorder::Spatten(params)),
         whole: &[],
@@ -82,6 +86,8 @@ fn of_pim_gpt(config: &Config) -> Result<Selection> {
         config_hash: Record::config_hash(&params),
         // All units run on the command clock.
         clock_hz: PICOSECONDS / u64::from(params.timing.tck_ps.max(1)),
+        // TSMC 28 nm, as its published power and area.
+        node: Some(Node::N28),
         units: pim_gpt::units(&params),
         records: None,
         whole: &[],
@@ -105,6 +111,7 @@ fn of_edge_moe(config: &Config) -> Result<Selection> {
         design,
         config_hash: Record::config_hash(&machine),
         clock_hz: machine.clock_hz,
+        node: None,
         whole: &edge_moe::WHOLE,
         board: BOARDS.iter().find(|(name, _)| *name == design).map(|(_, board)| *board),
         units,

@@ -57,7 +57,7 @@ impl Machine for A3 {
         Some(energy::energy(self, result))
     }
 
-    fn area_mm2(&self) -> Option<f64> {
-        Some(self.total_area_um2() as f64 * 1e-6)
+    fn areas_mm2(&self) -> Vec<(&'static str, f64)> {
+        self.areas_um2().map(|(name, area)| (name, f64::from(area) * 1e-6)).collect()
     }
 }

@@ -65,8 +65,8 @@ impl Machine for PimGpt {
         Some(energy::energy(self, result))
     }
 
-    fn area_mm2(&self) -> Option<f64> {
-        // The ASIC; the area of the units in the banks is not published.
-        Some(f64::from(self.energy.asic_um2) * 1e-6)
+    fn areas_mm2(&self) -> Vec<(&'static str, f64)> {
+        // As published; the area of the units in the banks is not.
+        vec![("asic", f64::from(self.energy.asic_um2) * 1e-6)]
     }
 }

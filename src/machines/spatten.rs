@@ -1,11 +1,19 @@
 //! SpAtten as a [`Machine`].
 
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
+
 use anyhow::{Context, Result, bail};
 use attelier_hw::{
     config::Config,
     diagnostic::Diagnostic,
+    record::Record,
     spatten::{MemoryKind, Spatten},
+    technology::Hardware,
 };
+use attelier_rtl::units::spatten;
 use attelier_sim::{
     designs::spatten::{
         Options,
@@ -71,8 +79,31 @@ impl Machine for Spatten {
     }
 
     fn energy(&self, result: &RunResult) -> Option<Energy> {
-        Some(energy::spatten(self, result))
+        Some(energy::spatten(self, result, hardware(self).as_deref()))
     }
+
+    fn areas_mm2(&self) -> Vec<(&'static str, f64)> {
+        let hardware = hardware(self);
+        let units = hardware.iter().flat_map(|hardware| {
+            hardware.units.iter().map(|unit| (unit.name, unit.area(hardware.node).total() * 1e-6))
+        });
+        units.collect()
+    }
+}
+
+/// Cells and memories of the machine, counted in its generated hardware; `None` for parameters that no hardware
+/// is generated for. A machine is counted once, however often it runs.
+pub fn hardware(machine: &Spatten) -> Option<Arc<Hardware>> {
+    static COUNTED: LazyLock<Mutex<BTreeMap<String, Option<Arc<Hardware>>>>> =
+        LazyLock::new(Mutex::default);
+    let key = Record::config_hash(machine);
+    let known = || COUNTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(counted) = known().get(&key) {
+        return counted.clone();
+    }
+    let counted = spatten::hardware(machine).ok().map(Arc::new);
+    known().insert(key, counted.clone());
+    counted
 }
 
 /// What the machine computes of `source`, without its cycles.

@@ -51,7 +51,7 @@ fn the_text_shows_every_section() {
     let energy = energy::Energy { terms, notes: vec!["energy: no leakage".to_owned()] };
     let row = Published::new("throughput", 430.0, 400.0, "GOP/s", "section V-B");
     let report =
-        report(&result()).with_area(None).with_energy(Some(energy), None).beside(vec![row]);
+        report(&result()).with_areas(Vec::new()).with_energy(Some(energy), None).beside(vec![row]);
     insta::assert_snapshot!(report.text());
 }
 

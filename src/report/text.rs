@@ -19,6 +19,7 @@ impl Report {
             self.phases_section(),
             self.units_section(),
             self.energy_section(),
+            self.area_section(),
             self.values_section(),
             self.published_section(),
             self.notes_section(),
@@ -165,6 +166,16 @@ impl Report {
         });
         let columns = [("term", Left), ("energy", Right), ("power", Right), ("share", Right)];
         format!("Energy\n{}", table(&columns, rows))
+    }
+
+    fn area_section(&self) -> String {
+        let Some(total) = self.area_mm2 else { return String::new() };
+        let units = self.area_by_unit_mm2.iter().copied().chain([("total", total)]);
+        let rows = units.map(|(name, area)| {
+            vec![name.to_owned(), significant(area), percent((total > 0.0).then(|| area / total))]
+        });
+        let columns = [("unit", Left), ("area [mm2]", Right), ("share", Right)];
+        format!("Area\n{}", table(&columns, rows))
     }
 
     /// Terms of an energy whose total is unknown.

@@ -35,6 +35,7 @@ use crate::config::{self, Config};
 use crate::diagnostic::Diagnostic;
 use crate::record::Record;
 use crate::schema::{Derived, Field, Schema, Section};
+use crate::technology::Node;
 
 /// The whole SpAtten machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,6 +44,8 @@ pub struct Spatten {
     pub name: String,
     /// Core clock \[Hz\].
     pub clock_hz: u64,
+    /// Process, for energy and area.
+    pub process: Node,
     /// Head dimension D: elements of one query, key or value vector.
     pub head_dim: u32,
     /// On-chip operand width \[bits\].
@@ -79,6 +82,7 @@ pub struct Spatten {
 struct Raw {
     name: String,
     clock_hz: u64,
+    process: Node,
     head_dim: u32,
     datapath_bits: u32,
     controller: controller::Raw,
@@ -98,6 +102,7 @@ struct Raw {
 const FIELDS: &[Field] = &[
     Field::text("name"),
     Field::count("clock_hz", "Hz", 1_000_000, 10_000_000_000),
+    Field::choice("process", Node::NAMES),
     // A power of two because the adder tree is cut at this width.
     Field::power_of_two("head_dim", "elements", 2, 1 << 12),
     Field::count("datapath_bits", "bits", 2, 32),
@@ -175,6 +180,7 @@ impl Spatten {
         Ok(Self {
             name: raw.name,
             clock_hz: raw.clock_hz,
+            process: raw.process,
             head_dim,
             datapath_bits: bits,
             controller: controller::check(&raw.controller),

@@ -2,9 +2,11 @@
 //!
 //! Cost counts what Yosys `synth_xilinx -family xcup` reports for UltraScale+: look-up tables for
 //! logic, flip-flops, DSP48E2, block RAM in units of RAMB18, UltraRAM. Speed is the longest path
-//! between registers and ports under the delays of [`Delays`]. Both know nothing of placement.
+//! between registers and ports under the delays of [`Delays`]. Both know nothing of placement. [`cells`] counts
+//! what the same design takes on a chip.
 
 mod blast;
+pub mod cells;
 mod cover;
 mod gates;
 mod memory;

@@ -1,3 +1,5 @@
+use attelier_hw::technology::Node;
+
 use super::*;
 use crate::result::{Traffic, UnitReport};
 
@@ -5,7 +7,7 @@ fn unit(name: &'static str, busy_cycles: u64, beats: u64) -> UnitReport {
     UnitReport { name, busy_cycles, starved_cycles: 0, blocked_cycles: 0, beats }
 }
 
-fn result() -> RunResult {
+pub(super) fn result() -> RunResult {
     RunResult {
         admission: Default::default(),
         cycles: 10_000,
@@ -37,12 +39,13 @@ fn result() -> RunResult {
     }
 }
 
-fn machine() -> Spatten {
-    Spatten::preset("spatten").unwrap()
+/// The published machine at the node of the tables.
+pub(super) fn machine() -> Spatten {
+    Spatten { process: Node::N45, ..Spatten::preset("spatten").unwrap() }
 }
 
 #[track_caller]
-fn close(ours: f64, expected: f64) {
+pub(super) fn close(ours: f64, expected: f64) {
     assert!((ours - expected).abs() <= 1e-9 * expected.abs(), "{ours} instead of {expected}");
 }
 
@@ -50,8 +53,8 @@ fn close(ours: f64, expected: f64) {
 #[test]
 fn counted_activations_replace_the_average() {
     let dram = crate::result::DramCounts { activates: 50, requests: 1_250, ..Default::default() };
-    let counted = spatten(&machine(), &RunResult { dram: Some(dram), ..result() });
-    let average = spatten(&machine(), &result());
+    let counted = spatten(&machine(), &RunResult { dram: Some(dram), ..result() }, None);
+    let average = spatten(&machine(), &result(), None);
     close(counted.term("dram") * 1e12, 40_000.0 * 8.0 * 3.48);
     close(counted.term("dram_activate") * 1e12, 50.0 * 909.0);
     let without =
@@ -64,7 +67,7 @@ fn counted_activations_replace_the_average() {
 /// bytes, the anchor of the SRAM rule: 10 / 64 pJ per bit.
 #[test]
 fn every_term_is_what_a_hand_calculation_gives() {
-    let energy = spatten_with(&machine(), &result(), &Costs::of(&machine()));
+    let energy = spatten_with(&machine(), &result(), &Costs::of(&machine()), None);
     let pj = |name: &str| energy.term(name) * 1e12;
     close(pj("dram"), 40_000.0 * 8.0 * 3.92);
     close(pj("key_sram"), 192_000.0 * 0.15625 + 100.0 * 6144.0 * 0.15625);
@@ -79,7 +82,7 @@ fn every_term_is_what_a_hand_calculation_gives() {
 
 #[test]
 fn the_terms_add_up_to_the_total() {
-    let energy = spatten(&machine(), &result());
+    let energy = spatten(&machine(), &result(), None);
     let by_hand = 1_254_400.0 + 126_000.0 + 47_550.0 + 25_056.0 + 7_526.4 + 28_000.0;
     close(energy.total() * 1e12, by_hand + 32.0 + 800.0 + 105.6);
     assert_eq!(energy.terms.len(), 9);
@@ -90,7 +93,7 @@ fn the_terms_add_up_to_the_total() {
 fn a_changed_cost_changes_its_own_term_only() {
     let (machine, result) = (machine(), result());
     let costs = Costs::of(&machine);
-    let before = spatten_with(&machine, &result, &costs);
+    let before = spatten_with(&machine, &result, &costs, None);
     type Change = fn(&mut Costs);
     let changes: [(&str, Change); 15] = [
         ("dram", |c| c.dram_bit *= 2.0),
@@ -112,7 +115,7 @@ fn a_changed_cost_changes_its_own_term_only() {
     for (changed, change) in changes {
         let mut costs = costs;
         change(&mut costs);
-        let after = spatten_with(&machine, &result, &costs);
+        let after = spatten_with(&machine, &result, &costs, None);
         for ((name, before), (_, after)) in before.terms.iter().zip(&after.terms) {
             assert_eq!(before != after, *name == changed, "{name} when {changed} changes");
         }
@@ -123,8 +126,8 @@ fn a_changed_cost_changes_its_own_term_only() {
 fn an_undivided_memory_costs_more_and_touches_only_the_buffers() {
     let (machine, result) = (machine(), result());
     let costs = Costs::of(&machine);
-    let divided = spatten_with(&machine, &result, &costs);
-    let undivided = spatten_with(&machine, &result, &costs.with_undivided_sram(&machine));
+    let divided = spatten_with(&machine, &result, &costs, None);
+    let undivided = spatten_with(&machine, &result, &costs.with_undivided_sram(&machine), None);
     close(undivided.term("key_sram") / divided.term("key_sram"), 24f64.powf(0.55));
     close(undivided.term("dram"), divided.term("dram"));
     assert!(undivided.total() > divided.total());
@@ -133,5 +136,5 @@ fn an_undivided_memory_costs_more_and_touches_only_the_buffers() {
 #[test]
 fn a_machine_that_did_nothing_used_nothing() {
     let nothing = RunResult { traffic: Traffic::default(), units: Vec::new(), ..result() };
-    assert_eq!(spatten(&machine(), &nothing).total(), 0.0);
+    assert_eq!(spatten(&machine(), &nothing, None).total(), 0.0);
 }

@@ -8,6 +8,7 @@ mod shared;
 mod steps;
 mod studies;
 mod tally;
+mod validation;
 
 use std::{env, process::ExitCode};
 
@@ -20,6 +21,8 @@ Usage: cargo xtask COMMAND
   fit-scores [--write]   fit the synthetic attention scores to MiniLM and print how well they agree
                          --write: rewrite the committed parameters and measurements
   studies                explore the ready-made spaces and redraw the figures of docs/studies
+  validation [--check]   make every published figure again and rewrite the tables of docs/validation.md
+                         --check: compare them instead
   bless                  rewrite the snapshots that the tests compare with; review the diff";
 
 /// Turns a missing tool or missing data from a printed line into a failure; tests read it too.
@@ -37,6 +40,8 @@ fn main() -> ExitCode {
         ["fit-scores"] => fit::fit_scores(false),
         ["fit-scores", "--write"] => fit::fit_scores(true),
         ["studies"] => studies::draw(),
+        ["validation"] => validation::fill(false),
+        ["validation", "--check"] => validation::fill(true),
         ["bless"] => steps::bless(),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use crate::{REQUIRE_ALL, packages, python, shared, tally::Tally};
+use crate::{REQUIRE_ALL, packages, python, shared, tally::Tally, validation};
 
 /// One program call.
 struct Step {
@@ -90,6 +90,14 @@ pub fn test(require_all: bool) -> ExitCode {
     }
     steps.push(DOC_TESTS);
     steps.push(if has_subcommand("nextest") { NEXTEST } else { LIBTEST });
+
+    // Before the tests, whose summary closes the output.
+    println!("run      validation: cargo xtask validation --check");
+    let start = Instant::now();
+    if validation::fill(true) != ExitCode::SUCCESS {
+        failures.push("validation");
+    }
+    println!("done     validation {:.1} s", start.elapsed().as_secs_f64());
 
     let mut total = Tally::default();
     for step in &steps {

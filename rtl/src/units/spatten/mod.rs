@@ -12,6 +12,7 @@ mod bitwidth_converter;
 pub mod comparator_array;
 mod controller;
 mod core;
+mod hardware;
 mod importance;
 pub mod lfsr;
 mod line_slots;
@@ -41,6 +42,7 @@ pub use self::{
     bitwidth_converter::{Format, bitwidth_converter, formats},
     controller::{JobField, controller, job_fields},
     core::{PIVOT_SEED, spatten_core},
+    hardware::hardware,
     importance::{head_importance, token_importance},
     line_slots::{key_slots, value_slots},
     line_sram::{key_sram, segments, value_sram},

@@ -9,7 +9,8 @@
 //! | `static` | all cycles, every module that the machine has |
 //! | `dram` | bits of queries, keys and values |
 //!
-//! Ignored, as in the paper: the host that sorts and copies.
+//! Dynamic power holds the clock and the registers, static power is leakage, as published: nothing of
+//! `hw::technology` is added to either. Ignored, as in the paper: the host that sorts and copies.
 
 use attelier_hw::a3::{A3, Modules};
 

@@ -167,7 +167,7 @@ fn notes(work: &[HeadWork]) -> Vec<String> {
     ]
 }
 
-/// Energy of a run: one power for everything, as the SpAtten paper assumes it.
+/// Energy of a run: one power for everything, clock and leakage included, as the SpAtten paper assumes it.
 pub fn energy(params: &Params, result: &RunResult) -> Energy {
     let seconds = result.cycles as f64 / params.clock_hz as f64;
     Energy {

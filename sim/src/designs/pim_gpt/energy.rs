@@ -12,7 +12,8 @@
 //! | `asic` | the ASIC, all the time |
 //!
 //! `v1` charges an all-bank command as the same command to one bank; `v2` for what all banks do. Ignored:
-//! the vector buffer, whose energy nobody states, and power-down.
+//! the vector buffer, whose energy nobody states, and power-down. Power of MAC units and ASIC is that of a published
+//! synthesis: it holds clock, registers, wires and leakage, and nothing of `hw::technology` is added.
 
 use attelier_dram::energy::Activity;
 use attelier_hw::pim_gpt::{PimGpt, Setting};
