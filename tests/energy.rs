@@ -202,7 +202,8 @@ fn each_cost_of_spatten_moves_exactly_the_terms_that_use_it() {
 /// What hardware costs for being there: each constant, by a tenth, moves its own term by a tenth and no other.
 #[test]
 fn each_cost_of_being_there_moves_exactly_its_term() {
-    const COSTS: [(&str, fn(&mut UnitCosts)); 4] = [
+    type Change = fn(&mut UnitCosts);
+    const COSTS: [(&str, Change); 4] = [
         ("clock", |unit| unit.clock_j *= 1.1),
         ("registers", |unit| unit.register_j *= 1.1),
         ("leakage_logic", |unit| unit.leakage_logic_w *= 1.1),

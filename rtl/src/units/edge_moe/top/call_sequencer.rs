@@ -85,7 +85,7 @@ pub fn call_sequencer(sizes: &TopSizes) -> Result<Arc<Module>, Error> {
             let next = if same {
                 constant(dense)
             } else {
-                has_experts.mux(&constant(experts), &constant(dense))
+                has_experts.mux(&constant(experts), constant(dense))
             };
             (at as u64, next)
         })
