@@ -31,6 +31,7 @@ fn small() -> TopSizes {
             patch: 8,
             patch_columns: 4,
             colours: 3,
+            ultra_ram: false,
         },
         expert_hidden: 16,
         beat_bytes: 16,

@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(sum, Cells { full_adder: 8, ..Cells::default() });
         let product = cells(|m| m.output("y", &m.input("a", 8).mul(&m.input("b", 12))));
         assert_eq!(product, Cells { and: 96, full_adder: 84, ..Cells::default() });
-        let order = cells(|m| m.output("y", &m.input("a", 8).gt(&m.input("b", 8))));
+        let order = cells(|m| m.output("y", &m.input("a", 8).gt(m.input("b", 8))));
         assert_eq!(order, Cells { full_adder: 8, inverter: 8, ..Cells::default() });
         let next = cells(|m| m.output("y", &(m.input("a", 8) + m.constant(3, 8))));
         assert_eq!(next, Cells { half_adder: 8, ..Cells::default() });
@@ -215,10 +215,10 @@ mod tests {
 
     #[test]
     fn logic_takes_a_gate_per_bit() {
-        let equal = cells(|m| m.output("y", &m.input("a", 8).eq(&m.input("b", 8))));
+        let equal = cells(|m| m.output("y", &m.input("a", 8).eq(m.input("b", 8))));
         assert_eq!(equal, Cells { xor: 8, and: 7, ..Cells::default() });
         let choice = cells(|m| {
-            m.output("y", &m.input("s", 1).mux(&m.input("a", 8), &m.input("b", 8)));
+            m.output("y", &m.input("s", 1).mux(&m.input("a", 8), m.input("b", 8)));
         });
         assert_eq!(choice, Cells { mux: 8, ..Cells::default() });
         let gated = cells(|m| {
