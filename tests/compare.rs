@@ -29,7 +29,7 @@ fn numbers_stand_beside_their_ratio_and_the_parameters_that_differ() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     let tokens = "workload.tokens=1";
-    let slow = run(path, "slow.json", &[tokens, "topk_value.parallelism=1"]);
+    let slow = run(path, "slow.json", &[tokens, "topk_value.parallelism=2"]);
     let fast = run(path, "fast.json", &[tokens, "topk_value.parallelism=4"]);
     let text =
         stdout(&attelier(path, &["compare", "slow.json", "fast.json", "--json", "c.json"]).code(0));
@@ -48,7 +48,7 @@ fn numbers_stand_beside_their_ratio_and_the_parameters_that_differ() {
     assert!(numbers > 60, "{numbers}");
     assert_ne!(slow["cycles"], fast["cycles"]);
     let differing = json!([{"path": "topk_value.parallelism", "unit": "elements per cycle",
-                            "values": ["1", "4"]}]);
+                            "values": ["2", "4"]}]);
     let found = &compared["parameters"];
     assert_eq!(found[0]["values"], differing[0]["values"], "{found:#}");
     assert_eq!(found[0]["path"], "topk_value.parallelism");

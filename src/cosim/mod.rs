@@ -97,7 +97,7 @@ pub trait Unit: Send + Sync {
     /// # Errors
     /// Why the image brings nothing to the unit.
     fn image(&self, _pins: &Pins, _plan: Plan, _image: &Image) -> Result<Box<dyn Vectors>, String> {
-        Err("it crosses this unit only inside of others, where it is compared".into())
+        Err("its numbers cross this unit inside of others only, where they are compared".into())
     }
 
     /// What the stimulus consists of, where beats do not say it.

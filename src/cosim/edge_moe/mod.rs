@@ -25,19 +25,8 @@ use attelier_hw::edge_moe::{Sizes, TopSizes};
 
 use super::Unit;
 
-/// Units that the machine has one of; the others are inside of these.
-pub const WHOLE: [&str; 10] = [
-    "expert_queues",
-    "expert_sequencer",
-    "weight_loader",
-    "linear",
-    "qk_product",
-    "running_softmax",
-    "pv_product",
-    "layer_norm",
-    "gate",
-    "patch_embedding",
-];
+/// What makes up the machine: its top has all units inside.
+pub const WHOLE: [&str; 1] = ["edge_moe_top"];
 
 /// The units of a machine of these sizes.
 pub fn units(sizes: &Sizes) -> Vec<Box<dyn Unit>> {
