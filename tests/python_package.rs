@@ -74,7 +74,7 @@ fn the_wheel_installs_and_gives_the_numbers_of_the_program() {
     let quick = ["--set", "memory.kind=ideal", "--set", "workload.tokens=1"];
     let cycles = number(&result(&quick), "/cycles");
     assert!(text.starts_with(&format!("{cycles} cycles, ")), "{text}");
-    // The published width is on the front with the cycles of a run.
+    // A point has the cycles of a run.
     let width = "--set topk_value.parallelism=8 --set topk_token.parallelism=8";
     let narrow: Vec<&str> = quick.into_iter().chain(width.split(' ')).collect();
     let line = format!("   8 comparators: {:9} cycles", number(&result(&narrow), "/cycles"));

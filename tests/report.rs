@@ -175,7 +175,9 @@ fn the_page_holds_every_value_of_every_point() {
             }
             for (path, column) in held["result"].as_object().unwrap() {
                 let pointer = format!("/result/{}", path.replace('.', "/"));
-                let value = row.pointer(&pointer).unwrap_or(&Value::Null);
+                // What one point has parts of and another lacks is a column of its own for each part.
+                let whole = row.pointer(&pointer).filter(|value| !value.is_object());
+                let value = whole.unwrap_or(&Value::Null);
                 assert_eq!(expand(column, point), value, "{path} of point {point}");
                 values += usize::from(!value.is_null());
             }

@@ -30,6 +30,6 @@ paths = ["topk_value.parallelism", "topk_token.parallelism"]
 powers_of_two = { from = 1, to = 128 }
 """
 columns = attelier.explore(space)["columns"]
-best = columns["front"]
-for width, cycles in zip(columns["topk_value.parallelism"][best], columns["cycles"][best]):
-    print(f"{width:4} comparators: {cycles:9.0f} cycles")
+rows = zip(columns["topk_value.parallelism"], columns["cycles"], columns["front"])
+for width, cycles, front in rows:
+    print(f"{width:4} comparators: {cycles:9.0f} cycles{', on the front' if front else ''}")
