@@ -20,7 +20,7 @@ pub struct Table {
 #[derive(Debug, Clone, PartialEq)]
 struct Row {
     item: String,
-    published: f64,
+    published: Option<f64>,
     ours: Option<f64>,
     unit: String,
     deviation: Option<f64>,
@@ -44,8 +44,7 @@ impl Table {
             };
             rows.push(Row {
                 item: cell(1).to_owned(),
-                published: number(2)?
-                    .ok_or_else(|| format!("{name}: a row without a published number"))?,
+                published: number(2)?,
                 ours: number(3)?,
                 unit: cell(4).to_owned(),
                 deviation: number(5)?,
@@ -77,14 +76,14 @@ impl Table {
                 notes.len() - 1
             });
             let note = if row.note.is_empty() { String::new() } else { format!(" ({})", at + 1) };
-            let ours = row.ours.map_or("-".to_owned(), significant);
+            let shown = |number: Option<f64>| number.map_or("-".to_owned(), significant);
+            let (published, ours) = (shown(row.published), shown(row.ours));
             let by = row.deviation.map_or("-".to_owned(), |by| format!("{:+.0} %", 100.0 * by));
             // Writing to a string cannot fail.
             let _ = writeln!(
                 text,
-                "| {} | {} | {ours} | {} | {by} | {}{note} |",
+                "| {} | {published} | {ours} | {} | {by} | {}{note} |",
                 escaped(&row.item),
-                significant(row.published),
                 escaped(&row.unit),
                 row.verdict
             );
@@ -99,8 +98,14 @@ impl Table {
 
     /// How many rows are how close.
     fn summary(&self) -> String {
-        const VERDICTS: [&str; 5] =
-            ["within 10 %", "within 25 %", "within the bound", "off", "not comparable"];
+        const VERDICTS: [&str; 6] = [
+            "within 10 %",
+            "within 25 %",
+            "within the bound",
+            "off",
+            "not comparable",
+            "ours alone",
+        ];
         let count = |verdict| self.rows.iter().filter(|row| row.verdict == verdict).count();
         let counts = VERDICTS.map(|verdict| (count(verdict), verdict));
         let counts: Vec<String> = counts
@@ -154,16 +159,18 @@ mod tests {
     const CSV: &str = "paper,item,published,ours,unit,deviation,verdict,note\n\
                        P,total,8.3,4.98,W,-0.4,off,low\n\
                        P,\"a, b\",2,,W,,not comparable,\n\
-                       P,part,2,2.1,W,0.05,within 10 %,low\n";
+                       P,part,2,2.1,W,0.05,within 10 %,low\n\
+                       P,trend,,7,%,,ours alone,\n";
 
     #[test]
     fn a_table_shows_every_row_and_each_note_once() {
         let table = Table::read("p", "fig1", CSV).unwrap();
-        let expected = "3 rows: 1 within 10 %, 1 off, 1 not comparable.\n\n\
+        let expected = "4 rows: 1 within 10 %, 1 off, 1 not comparable, 1 ours alone.\n\n\
             | | published | ours | unit | deviation | |\n|---|---|---|---|---|---|\n\
             | total | 8.3 | 4.98 | W | -40 % | off (1) |\n\
             | a, b | 2 | - | W | - | not comparable |\n\
-            | part | 2 | 2.1 | W | +5 % | within 10 % (1) |\n\n(1) low\n";
+            | part | 2 | 2.1 | W | +5 % | within 10 % (1) |\n\
+            | trend | - | 7 | % | - | ours alone |\n\n(1) low\n";
         assert_eq!(table.markdown(), expected);
         assert!(table.unexplained().is_empty());
     }
