@@ -41,7 +41,7 @@ def explore(spec, *, seed=0, cache=None, jobs=None):
     points = [json.loads(line) for line in lines.splitlines()]
     columns = {"point": numpy.array([point["point"] for point in points])}
     for axis in points[0]["set"]:
-        columns[axis] = numpy.array([point["set"][axis] for point in points])
+        columns[axis] = numpy.array([_value(point["set"][axis]) for point in points])
     names = next((point["objectives"] for point in points if point["objectives"]), {})
     for name in names:
         if name not in columns:
@@ -73,6 +73,14 @@ def _objective(point, name):
         return float("nan")
     (value,) = goal.values()
     return float(value)
+
+
+def _value(text):
+    """A value on an axis: a number or a flag, or else the text itself."""
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError):
+        return text
 
 
 def _path(name):
