@@ -268,6 +268,35 @@ fn a_process_moves_everything_but_the_dram() {
     assert!((ratio - area).abs() < 1e-9);
 }
 
+/// Sums of a sweep hold the same terms at every point, or are not given.
+#[test]
+fn a_total_without_what_the_hardware_costs_is_not_given() {
+    let task = workload::task("gpt2-small/wikitext2", &["tokens=2"], 0).unwrap();
+    let load = |parallelism: u32| {
+        let set = vec![format!("topk_value.parallelism={parallelism}")];
+        machines::load("spatten", &Overrides { config: None, set }).unwrap().machine
+    };
+    let standing = |energy: &Energy| TERMS.iter().all(|term| energy.term(term) > 0.0);
+    let mut areas = Vec::new();
+    for parallelism in [1, 2, 4, 8, 16, 32, 64] {
+        let machine = load(parallelism);
+        let result = machine.simulate(&task, Mode::Jump, 0, &mut Nobody).unwrap();
+        let energy = machine.energy(&result).unwrap();
+        assert!(standing(&energy), "{parallelism}");
+        let counted = energy.notes.iter().any(|note| note.contains("it is counted as"));
+        assert_eq!(counted, parallelism < 8, "{parallelism}");
+        areas.push(machine.area_mm2().unwrap());
+    }
+    assert_eq!(areas[0], areas[1], "one comparator is counted as two");
+    assert!(areas[1..].windows(2).all(|pair| pair[0] < pair[1]), "{areas:?}");
+
+    let machine = load(128);
+    let result = machine.simulate(&task, Mode::Jump, 0, &mut Nobody).unwrap();
+    assert!(machine.energy(&result).is_none() && machine.area_mm2().is_none());
+    let known = machine.known_energy(&result).unwrap();
+    assert!(known.total() > 0.0 && !standing(&known));
+}
+
 #[test]
 fn terms_add_up_to_the_total_and_power_is_energy_over_time() {
     for design in DESIGNS {

@@ -22,6 +22,10 @@ const IMPORTANCE_BITS: u32 = 32;
 
 /// The units of a machine. `qkv_fetcher` holds the bit-width converter.
 ///
+/// A top-k engine of fewer comparators than it takes elements per cycle cannot be built. It is counted as one that
+/// takes as many as it compares, at least two ([`counted_as`]): the memories and comparators are the same, only the
+/// registers before the buffer are narrower.
+///
 /// # Errors
 /// Parameters that the hardware cannot be built for.
 pub fn hardware(params: &Spatten) -> Result<Hardware, Error> {
@@ -51,9 +55,15 @@ pub fn hardware(params: &Spatten) -> Result<Hardware, Error> {
     Ok(Hardware { node: params.process, units: units.collect::<Result<_, Error>>()? })
 }
 
+/// Comparators per array and elements per cycle with which a top-k engine is counted.
+pub fn counted_as(params: &TopK) -> (u32, u32) {
+    let parallelism = params.parallelism.max(2);
+    (parallelism, params.lanes.min(parallelism))
+}
+
 fn engine(params: &TopK, width: u32) -> QuickSelect {
     QuickSelect {
-        lanes: params.parallelism,
+        lanes: counted_as(params).0,
         width,
         capacity: params.capacity,
         round_overhead: params.round_overhead_cycles,
@@ -63,10 +73,10 @@ fn engine(params: &TopK, width: u32) -> QuickSelect {
 
 fn topk_value(params: &Spatten) -> Result<Arc<Module>, Error> {
     let engine = engine(&params.topk_value, params.datapath_bits);
-    TopKValue { engine, lanes: params.topk_value.lanes }.module()
+    TopKValue { engine, lanes: counted_as(&params.topk_value).1 }.module()
 }
 
 fn topk_token(params: &Spatten) -> Result<Arc<Module>, Error> {
     let engine = engine(&params.topk_token, IMPORTANCE_BITS);
-    TopKToken { engine, lanes: params.topk_token.lanes }.module()
+    TopKToken { engine, lanes: counted_as(&params.topk_token).1 }.module()
 }

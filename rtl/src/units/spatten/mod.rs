@@ -42,7 +42,7 @@ pub use self::{
     bitwidth_converter::{Format, bitwidth_converter, formats},
     controller::{JobField, controller, job_fields},
     core::{PIVOT_SEED, spatten_core},
-    hardware::hardware,
+    hardware::{counted_as, hardware},
     importance::{head_importance, token_importance},
     line_slots::{key_slots, value_slots},
     line_sram::{key_sram, segments, value_sram},
