@@ -1,6 +1,9 @@
 //! Names: legal in Verilog-2005, SystemVerilog and C++ (Verilator makes C++ of them), and unique.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 use crate::{
     error::Fault,
@@ -78,14 +81,20 @@ fn identifier(name: &str) -> Result<(), Fault> {
     if !letter || !legal || name.len() > LONGEST {
         return Err(Fault::Identifier { name: name.chars().take(80).collect() });
     }
-    let languages = [(VERILOG, "Verilog"), (SYSTEM_VERILOG, "SystemVerilog"), (CPP, "C++")];
-    for (words, language) in languages {
-        if words.split_ascii_whitespace().any(|word| word == name) {
-            return Err(Fault::Keyword { name: name.to_owned(), language });
-        }
+    match KEYWORDS.get(name) {
+        Some(&language) => Err(Fault::Keyword { name: name.to_owned(), language }),
+        None => Ok(()),
     }
-    Ok(())
 }
+
+/// The language of each reserved word.
+static KEYWORDS: LazyLock<BTreeMap<&str, &str>> = LazyLock::new(|| {
+    let languages = [(CPP, "C++"), (SYSTEM_VERILOG, "SystemVerilog"), (VERILOG, "Verilog")];
+    let words = |(words, language): (&'static str, _)| {
+        words.split_ascii_whitespace().map(move |word| (word, language))
+    };
+    languages.into_iter().flat_map(words).collect()
+});
 
 /// A name that is legal and not yet taken, made from a wanted one.
 pub fn fresh(wanted: &str, taken: &mut BTreeSet<String>) -> String {
