@@ -1,5 +1,5 @@
-//! The workload that a user names: a preset, a trace file of any known format, or the `config.json` of
-//! a model.
+//! The workload that a user names: a preset, a trace file of any known format, the `config.json` of a model, or
+//! an ONNX graph.
 
 use std::path::Path;
 
@@ -14,6 +14,9 @@ const ENDINGS: [&str; 4] = [".csv", ".jsonl", ".json", ".gz"];
 
 /// Ending of the configuration of a model.
 const CONFIG_ENDING: &str = "config.json";
+
+/// Ending of a graph of operators.
+const ONNX_ENDING: &str = ".onnx";
 
 /// Separates assignments of the workload, without their prefix, from those of the machine.
 pub fn split_sets(sets: &[String]) -> (Vec<&str>, Vec<String>) {
@@ -77,8 +80,13 @@ pub fn task(name: &str, sets: &[&str], seed: u64) -> Result<Task> {
         return Ok(task::load_with(name, &knobs(sets, seed)?)?);
     }
     if is_config(name) {
-        let decoding = file::open_shape(Path::new(name))?;
-        return Ok(decoding.with(&knobs(sets, seed)?)?.into());
+        let sizes = file::open_sizes(Path::new(name))?;
+        return Ok(sizes.with(&knobs(sets, seed)?)?);
+    }
+    if name.ends_with(ONNX_ENDING) {
+        let knobs = knobs(sets, seed)?;
+        let model = file::open_onnx(Path::new(name), &knobs)?;
+        return Ok(model.with(&knobs)?.workload()?.into());
     }
     let path = Path::new(name);
     let is_path = name.starts_with(['.', '/']) || ENDINGS.iter().any(|end| name.ends_with(end));

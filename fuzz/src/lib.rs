@@ -24,7 +24,7 @@ const fn reader(name: &'static str, feed: fn(&[u8]) -> bool) -> Reader {
 }
 
 /// All readers.
-pub const READERS: [Reader; 19] = [
+pub const READERS: [Reader; 20] = [
     reader("config", readers::config),
     reader("set", readers::set),
     reader("spec", readers::spec),
@@ -34,6 +34,7 @@ pub const READERS: [Reader; 19] = [
     reader("tensors", readers::tensors),
     reader("model", readers::model),
     reader("decoding", readers::decoding),
+    reader("onnx", readers::onnx),
     reader("policy", readers::policy),
     reader("device", readers::device),
     reader("case", readers::case),

@@ -14,9 +14,9 @@ use attelier_dram::{
 };
 use attelier_hw::{config, designs::DESIGNS, diagnostic::SourceText};
 use attelier_sim::designs::pim_gpt::isa;
-use attelier_workloads::decoding::Decoding;
 use attelier_workloads::model::{Model, Tensors};
 use attelier_workloads::sparsity::Policy;
+use attelier_workloads::{Knobs, ModelSizes, onnx};
 use attelier_workloads::{file, trace::TraceReader};
 
 /// A configuration file of the design that the first byte chooses, and the machine that it describes.
@@ -91,7 +91,12 @@ pub(crate) fn model(bytes: &[u8]) -> bool {
 /// A configuration as the shape of a decoder.
 pub(crate) fn decoding(bytes: &[u8]) -> bool {
     let Ok(text) = str::from_utf8(bytes) else { return false };
-    Decoding::from_config("config.json", "name", text).is_ok()
+    ModelSizes::parse("config.json", "name", text).is_ok()
+}
+
+/// A graph of operators.
+pub(crate) fn onnx(bytes: &[u8]) -> bool {
+    onnx::read("name", bytes.to_vec().into(), &Knobs::default()).is_ok()
 }
 
 /// What a model leaves out.

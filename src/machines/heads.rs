@@ -1,13 +1,17 @@
 //! Real values on machines that treat every head for itself.
 
-use anyhow::{Result, bail};
+use std::borrow::Cow;
+
+use anyhow::{Context, Result, bail};
 use attelier_sim::{
     designs::heads::{Arithmetic, Functional, HeadWork, Recorded},
     kernel::run::Mode,
     observe::Observer,
     result::RunResult,
 };
-use attelier_workloads::{Task, Workload, model::Attention, pruning::Pruning};
+use attelier_workloads::{
+    AttentionModel, Knobs, Request, Task, Workload, model::Attention, pruning::Pruning,
+};
 use ndarray::Array2;
 
 use crate::values::{ValueResult, ValueRun};
@@ -79,18 +83,42 @@ pub fn refuse_pruning(design: &str, pruning: &Pruning) -> Result<()> {
     Ok(())
 }
 
-/// The attention requests of a task.
+/// The attention requests of a task; those of a model that others compute whole, too.
 ///
 /// # Errors
-/// A task of another kind.
-pub fn attention_of<'t>(design: &str, task: &'t Task) -> Result<&'t Workload> {
-    let Task::Attention(workload) = task else {
-        bail!(
+/// A task without attention, or with more of it than a workload may hold.
+pub fn attention_of<'t>(design: &str, task: &'t Task) -> Result<Cow<'t, Workload>> {
+    match task {
+        Task::Attention(workload) => Ok(Cow::Borrowed(workload)),
+        Task::Decoding(decoding) => {
+            let model = AttentionModel::from(decoding).with(&Knobs::default())?;
+            Ok(Cow::Owned(model.workload()?))
+        }
+        Task::Image(_) => bail!(
             "`{design}` computes attention only, and `{}` is {}: expected a workload such as \
              `bert-base/squad-v1`",
             task.name(),
             task.kind()
-        );
-    };
-    Ok(workload)
+        ),
+    }
+}
+
+/// Runs the attention of a task; the result says so where the task is more than that.
+///
+/// # Errors
+/// As [`attention_of`], and whatever `run` refuses, with the names of workload and design.
+pub fn with_attention(
+    design: &str,
+    task: &Task,
+    run: impl FnOnce(&[Request]) -> Result<RunResult>,
+) -> Result<RunResult> {
+    let workload = attention_of(design, task)?;
+    let mut result = run(&workload.requests)
+        .with_context(|| format!("cannot run `{}` on `{design}`", workload.name))?;
+    if let Cow::Owned(workload) = &workload {
+        result.notes.push(format!("{}, and nothing else of the model", workload.description));
+        let new = workload.assumptions.iter().filter(|text| !task.assumptions().contains(text));
+        result.notes.extend(new.map(|text| format!("workload, assumed: {text}")));
+    }
+    Ok(result)
 }

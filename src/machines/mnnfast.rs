@@ -13,7 +13,7 @@ use attelier_workloads::{Task, pruning::Pruning};
 
 use super::{
     Machine,
-    heads::{Values, attention_of, refuse_pruning},
+    heads::{Values, refuse_pruning, with_attention},
 };
 use crate::values::ValueRun;
 
@@ -34,7 +34,7 @@ impl Machine for MnnFast {
         seed: u64,
         observer: &mut dyn Observer,
     ) -> Result<RunResult> {
-        Ok(simulate(self, &attention_of(&self.name, task)?.requests, seed, observer))
+        with_attention(&self.name, task, |requests| Ok(simulate(self, requests, seed, observer)))
     }
 
     fn values<'a>(

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use attelier_hw::{
     config::Config,
     diagnostic::Diagnostic,
@@ -29,7 +29,7 @@ use attelier_sim::{
 use attelier_workloads::{Task, model::Attention, pruning::Pruning};
 use ndarray::Array2;
 
-use super::Machine;
+use super::{Machine, heads::with_attention};
 use crate::values::{Source, ValueResult, ValueRun};
 
 /// The machine of a configuration.
@@ -54,18 +54,10 @@ impl Machine for Spatten {
         seed: u64,
         observer: &mut dyn Observer,
     ) -> Result<RunResult> {
-        let Task::Attention(workload) = task else {
-            bail!(
-                "`{}` computes attention only, and `{}` is {}: expected a workload such as `{}`",
-                self.name,
-                task.name(),
-                task.kind(),
-                attelier_workloads::preset::DEFAULT
-            );
-        };
         let options = Options { seed, mode, order: None };
-        simulate(self, &workload.requests, options, observer)
-            .with_context(|| format!("cannot run `{}` on `{}`", workload.name, self.name))
+        with_attention(&self.name, task, |requests| {
+            Ok(simulate(self, requests, options, observer)?)
+        })
     }
 
     fn values<'a>(

@@ -14,7 +14,7 @@ use crate::lines::Lines;
 use crate::trace::{self, TraceReader};
 use crate::{Workload, spatten_csv};
 
-pub use model::{open_model, open_shape, open_texts, open_tokenizer};
+pub use model::{open_model, open_onnx, open_sizes, open_texts, open_tokenizer};
 pub use network::{OpenedNetwork, is_network, open_network};
 
 /// Reads a trace of ours or a SpAtten csv, plain or gzip; the first byte of the text tells which.

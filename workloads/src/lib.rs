@@ -4,6 +4,8 @@
 //! * [`Workload`]: an ordered list of requests with its provenance; [`Workload::check`] holds the
 //!   rules every source obeys.
 //! * [`Decoding`]: tokens one by one through a whole model, with its operations layer by layer.
+//! * [`AttentionModel`]: the attention of a model of which the sizes are known; [`ModelSizes`] reads them from a
+//!   `config.json`, [`onnx`] from a graph.
 //! * [`vision`]: one image through a vision transformer with mixture-of-experts layers.
 //! * [`Task`]: any of them, behind one lookup by name.
 //! * [`trace`]: our own format, JSON Lines with or without tensors, plain or gzip.
@@ -22,6 +24,7 @@
 //! Nothing here knows a machine. Every reader works in bounded memory and answers malformed input
 //! with an error that names the place; see [`TraceError`].
 
+pub mod attention_model;
 mod check;
 pub mod decoding;
 pub mod draw;
@@ -29,6 +32,8 @@ pub mod error;
 pub mod file;
 mod lines;
 pub mod model;
+pub mod model_sizes;
+pub mod onnx;
 pub mod preset;
 pub mod pruning;
 pub mod reference;
@@ -46,10 +51,12 @@ pub mod trace;
 pub mod vision;
 pub mod workload;
 
+pub use attention_model::AttentionModel;
 pub use check::{Checker, Fault, limits};
 pub use decoding::Decoding;
 pub use error::{Problem, TraceError};
 pub use file::open;
+pub use model_sizes::ModelSizes;
 pub use preset::{Knobs, PresetError, list, load, load_with};
 pub use request::{Phase, Request, Widths};
 pub use summary::{Summary, summarise};

@@ -4,6 +4,9 @@
 //! may stand in any order; the last line names the training configuration and becomes the
 //! provenance. `-1` means unquantised or off, whole numbers may be written `64.0`.
 //!
+//! The released traces are of decoders. A column of ours, `query_num`, says how many queries a row of an encoder has;
+//! `-1` in it, or no such column, is a generated token.
+//!
 //! Rows are read one at a time; a line holds at most [`MAX_LINE`] bytes and a file at most
 //! [`crate::limits::REQUESTS`] rows.
 
@@ -37,6 +40,9 @@ pub const COLUMNS: [&str; 17] = [
     "if_topk",
     "topk",
 ];
+
+/// Column of ours: queries of a whole input, or -1 for a generated token.
+pub const QUERIES: &str = "query_num";
 
 /// Reads a released trace. `file` names the source in errors; `name` becomes the workload's name.
 ///
@@ -144,6 +150,8 @@ fn ends_whole(
 /// Position of each of [`COLUMNS`] in the file.
 struct Columns {
     position: [usize; COLUMNS.len()],
+    /// Of [`QUERIES`].
+    queries: Option<usize>,
     count: usize,
 }
 
@@ -171,7 +179,8 @@ impl Columns {
             }
             *slot = index;
         }
-        Ok(Columns { position, count: names.len() })
+        let queries = names.iter().position(|name| *name == QUERIES);
+        Ok(Columns { position, queries, count: names.len() })
     }
 }
 
@@ -219,14 +228,18 @@ impl Row<'_> {
             (true, Some(kept)) => Some(kept),
             (true, None) => return Err(self.value_error("topk", "a whole number from 1")),
         };
+        let queries = match self.columns.queries {
+            Some(_) => self.optional(QUERIES)?,
+            None => None,
+        };
         Ok(Request {
             iteration: self.whole("iteration_id")?,
             layer: self.whole("layer_id")?,
             head: self.whole("head_id")?,
-            phase: Phase::Decode,
+            phase: if queries.is_some() { Phase::Prefill } else { Phase::Decode },
             head_dim: self.whole("embedding_length_D")?,
             sentence_length: self.whole("sentence_length_L")?,
-            queries: 1,
+            queries: queries.unwrap_or(1),
             keys: self.whole("key_fetch_num")?,
             values: self.whole("value_fetch_num")?,
             widths: Widths {
@@ -245,8 +258,9 @@ impl Row<'_> {
     }
 
     fn cell(&self, column: &'static str) -> (usize, &str) {
-        let slot = COLUMNS.iter().position(|name| *name == column).unwrap_or(0);
-        self.cells.get(self.columns.position[slot]).copied().unwrap_or((0, ""))
+        let slot = COLUMNS.iter().position(|name| *name == column);
+        let slot = slot.map(|slot| self.columns.position[slot]).or(self.columns.queries);
+        slot.and_then(|slot| self.cells.get(slot).copied()).unwrap_or((0, ""))
     }
 
     fn whole(&self, column: &'static str) -> Result<u32, TraceError> {
@@ -339,6 +353,7 @@ fn whole(text: &str) -> Option<u32> {
 /// Column that holds a field of [`Request`].
 fn column_of(field: &str) -> &'static str {
     match field {
+        "queries" => QUERIES,
         "layer" => "layer_id",
         "head" => "head_id",
         "head_dim" => "embedding_length_D",
@@ -370,5 +385,24 @@ mod tests {
         let error = read(2).unwrap_err();
         assert!(matches!(error.problem, Problem::TooMany { limit: 2 }), "{error}");
         assert_eq!(error.place.line, Some(4));
+    }
+
+    #[test]
+    fn a_column_of_ours_makes_rows_of_encoders() {
+        let row = |queries: &str| {
+            let header = format!("{},{QUERIES}", COLUMNS.join(","));
+            let text = format!(
+                "{header}\n0,0,0,8,9,9,-1,-1,-1,False,-1,9,-1,False,False,False,-1,{queries}\n"
+            );
+            read("f", "f", text.as_bytes()).map(|workload| workload.requests[0].clone())
+        };
+        let prefill = row("9").unwrap();
+        assert_eq!((prefill.phase, prefill.queries), (Phase::Prefill, 9));
+        let decode = row("-1").unwrap();
+        assert_eq!((decode.phase, decode.queries), (Phase::Decode, 1));
+        let error = row("two").unwrap_err().to_string();
+        assert!(error.contains("`query_num` is two"), "{error}");
+        let error = row("0").unwrap_err().to_string();
+        assert!(error.contains("`queries` is 0"), "{error}");
     }
 }

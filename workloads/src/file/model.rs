@@ -6,8 +6,8 @@ use std::path::{Component, Path};
 
 use serde::Deserialize;
 
-use crate::decoding::Decoding;
 use crate::model::{Model, ModelError, Tensors, Tokenizer};
+use crate::{AttentionModel, Knobs, ModelSizes, onnx};
 
 const CONFIG: &str = "config.json";
 const SINGLE: &str = "model.safetensors";
@@ -15,6 +15,8 @@ const INDEX: &str = "model.safetensors.index.json";
 const TOKENIZER: &str = "tokenizer.json";
 /// Longest JSON file of a folder \[bytes\]; the tokenizers of the largest vocabularies have 35 MB.
 const MAX_JSON: u64 = 1 << 28;
+/// Longest ONNX file \[bytes\]: that of its format.
+const MAX_ONNX: u64 = 1 << 31;
 /// Longest text \[bytes\]: about as many tokens as a trace may have.
 const MAX_TEXT: u64 = 1 << 22;
 
@@ -33,12 +35,22 @@ pub fn open_model(folder: &Path) -> Result<Model, ModelError> {
 /// folder.
 ///
 /// # Errors
-/// A file that cannot be read, and whatever [`Decoding::from_config`] refuses.
-pub fn open_shape(path: &Path) -> Result<Decoding, ModelError> {
+/// A file that cannot be read, and whatever [`ModelSizes::parse`] refuses.
+pub fn open_sizes(path: &Path) -> Result<ModelSizes, ModelError> {
     let text = text(path, MAX_JSON)?;
     let folder = path.parent().and_then(Path::file_name);
     let name = folder.map_or_else(|| "model".into(), |name| name.to_string_lossy());
-    Decoding::from_config(&shown(path), &name, &text)
+    ModelSizes::parse(&shown(path), &name, &text)
+}
+
+/// Reads the attention of the model in an ONNX file, which gets the stem of its file name as its name.
+///
+/// # Errors
+/// A file that cannot be read, and whatever [`onnx::read`] refuses.
+pub fn open_onnx(path: &Path, knobs: &Knobs) -> Result<AttentionModel, ModelError> {
+    let stem = path.file_stem().map_or("model".into(), |stem| stem.to_string_lossy());
+    let bytes = bytes(path, MAX_ONNX)?.into();
+    onnx::read(&stem, bytes, knobs).map_err(|reason| ModelError::Onnx { file: shown(path), reason })
 }
 
 /// Reads the `tokenizer.json` in the folder of `model`.

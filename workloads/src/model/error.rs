@@ -1,6 +1,7 @@
 //! What can be wrong with a model folder, its text or its input.
 
 use super::attention::AttentionError;
+use crate::onnx::OnnxError;
 
 /// A model that cannot be read or run: which file, which field or tensor, what was expected.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,14 @@ pub enum ModelError {
         expected: &'static str,
         /// What gave it away.
         reason: String,
+    },
+    /// An ONNX file whose attention cannot be told.
+    #[error("{file}: {reason}")]
+    Onnx {
+        /// The file.
+        file: String,
+        /// Why.
+        reason: OnnxError,
     },
     /// A configuration value that is absent or outside what this reader can run.
     #[error("{file}: `{field}` is {found}: expected {expected}")]

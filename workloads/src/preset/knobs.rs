@@ -160,7 +160,7 @@ fn parse<T: std::str::FromStr>(
 }
 
 /// A knob or its published value, if it lies from 1 to `most`.
-pub(super) fn within(
+pub(crate) fn within(
     knob: &'static str,
     value: u32,
     most: u32,

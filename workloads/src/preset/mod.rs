@@ -8,7 +8,7 @@
 mod decode;
 mod knobs;
 mod prefill;
-mod schedule;
+pub(crate) mod schedule;
 pub(crate) mod spec;
 mod uniform;
 
@@ -16,6 +16,7 @@ use crate::suggest::nearest;
 use crate::{Workload, WorkloadError};
 
 pub use knobs::Knobs;
+pub(crate) use knobs::within;
 
 /// Workload of a run that names none.
 pub const DEFAULT: &str = "gpt2-small/wikitext2";

@@ -7,7 +7,7 @@ use crate::{Phase, Request, Widths};
 /// When token importance is updated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Accumulate {
+pub(crate) enum Accumulate {
     /// As long as a token top-k follows that reads it.
     WhileUsed,
     /// In every iteration but the last.
@@ -19,7 +19,7 @@ pub(super) enum Accumulate {
 /// Bookkeeping of the token importance.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Importance {
+pub(crate) struct Importance {
     pub accumulate: Accumulate,
     /// First iteration whose last request rescales the importance for the next iteration.
     pub rescale_from: Option<u32>,
@@ -27,7 +27,7 @@ pub(super) struct Importance {
 
 /// What one layer computes in one iteration.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Step {
+pub(crate) struct Step {
     pub iteration: u32,
     pub layer: u32,
     pub heads: u32,
@@ -39,7 +39,7 @@ pub(super) struct Step {
 
 /// What all requests of a workload share.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Common {
+pub(crate) struct Common {
     pub phase: Phase,
     pub head_dim: u32,
     pub widths: Widths,
@@ -49,7 +49,7 @@ pub(super) struct Common {
 
 /// One request per head of each step. `requant` tells which (iteration, layer, head) needs its
 /// key LSBs.
-pub(super) fn requests(
+pub(crate) fn requests(
     steps: &[Step],
     common: &Common,
     requant: impl Fn(u32, u32, u32) -> bool,

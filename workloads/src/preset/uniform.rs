@@ -4,10 +4,9 @@
 //! sequence length, heads or layers.
 
 use super::knobs::within;
-use super::schedule::{Accumulate, Common, Importance, Step, requests};
 use super::{Entry, Knobs, Preset, PresetError};
 use crate::check::limits;
-use crate::{Phase, Widths, Workload};
+use crate::{AttentionModel, Phase, Workload};
 
 /// A shape that knobs change.
 struct Uniform {
@@ -68,56 +67,30 @@ impl Preset for Uniform {
         let layers = knob("layers", knobs.layers, self.layers, limits::INDEX)?;
         let heads = knob("heads", knobs.heads, self.heads, limits::INDEX)?;
         let head_dim = knob("head_dim", knobs.head_dim, self.head_dim, limits::HEAD_DIM)?;
-        let prefill = self.phase == Phase::Prefill;
-        if let (true, Some(tokens)) = (prefill, knobs.tokens) {
-            return Err(PresetError::Knob {
-                knob: "tokens",
-                found: tokens.to_string(),
-                expected: "it absent: this workload generates no tokens; `context` sets its length"
-                    .to_owned(),
-            });
-        }
-        let tokens = knob("tokens", knobs.tokens, 1, limits::TOKENS - 1)?;
-        let context = knob("context", knobs.context, self.context, limits::TOKENS - tokens)?;
-        let count = u64::from(layers) * u64::from(heads) * u64::from(tokens);
-        if count > limits::REQUESTS {
-            return Err(PresetError::Knob {
-                knob: "heads",
-                found: heads.to_string(),
-                expected: format!(
-                    "at most {} requests: {tokens} tokens of {layers} layers of {heads} heads are {count}",
-                    limits::REQUESTS
-                ),
-            });
-        }
-        let step = |iteration, layer| {
-            let length = if prefill { context } else { context + iteration + 1 };
-            let queries = if prefill { length } else { 1 };
-            let (keys, values) = (length, length);
-            Step { iteration, layer, heads, sentence_length: length, queries, keys, values }
-        };
-        let steps: Vec<Step> = (0..tokens)
-            .flat_map(|iteration| (0..layers).map(move |layer| step(iteration, layer)))
-            .collect();
-        let common = Common {
-            phase: self.phase,
-            head_dim,
-            widths: Widths::UNQUANTISED,
-            requant_threshold: None,
-            importance: Importance { accumulate: Accumulate::Never, rescale_from: None },
-        };
         let entry = self.entry();
-        let shape = format!(
-            "shape chosen by the user or by default: {layers} layers of {heads} heads of {head_dim}, context \
-             {context}, {tokens} tokens"
-        );
-        Ok(Workload {
+        let model = AttentionModel {
             name: entry.name,
             model: "attention".to_owned(),
-            description: entry.description,
             provenance: String::new(),
+            assumptions: Vec::new(),
+            heads: vec![heads; layers as usize],
+            head_dim,
+            phase: self.phase,
+            context: self.context,
+            tokens: 1,
+            positions: None,
+            fixed: None,
+        };
+        let model = model.with(knobs)?;
+        let shape = format!(
+            "shape chosen by the user or by default: {layers} layers of {heads} heads of {head_dim}, context \
+             {}, {} tokens",
+            model.context, model.tokens
+        );
+        Ok(Workload {
+            description: entry.description,
             assumptions: vec![shape],
-            requests: requests(&steps, &common, |_, _, _| false),
+            ..model.workload()?
         })
     }
 }
