@@ -159,10 +159,13 @@ type Cost = (fn(&mut Costs), &'static [&'static str], &'static [&'static str]);
 /// SpAtten's costs come from tables of technology, not from its record.
 #[test]
 fn each_cost_of_spatten_moves_exactly_the_terms_that_use_it() {
-    const COSTS: [Cost; 17] = [
+    const COSTS: [Cost; 20] = [
         (|c| c.dram_bit *= 1.1, &[], &["dram"]),
         (|c| c.dram_transfer_bit *= 1.1, &["dram"], &[]),
         (|c| c.dram_activate *= 1.1, &["dram_activate"], &[]),
+        (|c| c.dram_active_cycle *= 1.1, &["dram_standby"], &[]),
+        (|c| c.dram_precharged_cycle *= 1.1, &["dram_standby"], &[]),
+        (|c| c.dram_refresh *= 1.1, &["dram_refresh"], &[]),
         (|c| c.key_read_bit *= 1.1, &["key_sram"], &["key_sram"]),
         (|c| c.key_write_bit *= 1.1, &["key_sram"], &["key_sram"]),
         (|c| c.value_read_bit *= 1.1, &["value_sram"], &["value_sram"]),
@@ -188,6 +191,7 @@ fn each_cost_of_spatten_moves_exactly_the_terms_that_use_it() {
         let result = loaded.machine.simulate(&task, Mode::Jump, 0, &mut Nobody).unwrap();
         let costs = Costs::of(&params);
         let before = spatten_with(&params, &result, &costs, None);
+        let mut grown: BTreeMap<&str, f64> = BTreeMap::new();
         for (number, (change, counted, average)) in COSTS.iter().enumerate() {
             let mut changed = costs;
             change(&mut changed);
@@ -195,6 +199,13 @@ fn each_cost_of_spatten_moves_exactly_the_terms_that_use_it() {
             let expected = if memory == "hbm2" { counted } else { average };
             let expected: BTreeSet<_> = expected.iter().copied().collect();
             assert_eq!(moved(&before, &after), expected, "cost {number} on {memory}");
+            for (term, joules) in &after.terms {
+                *grown.entry(term).or_default() += joules - before.term(term);
+            }
+        }
+        // A term is nothing but its costs: with all of them a tenth up, it is a tenth up.
+        for (term, joules) in &before.terms {
+            assert!((grown[term] / joules - 0.1).abs() < 1e-9, "{term} on {memory}");
         }
     }
 }

@@ -7,7 +7,9 @@
 //! | term | count |
 //! |---|---|
 //! | `dram` | bits read, at the average cost that already holds activation; where activations are counted, at the cost without |
-//! | `dram_activate` | rows opened; only where they are counted |
+//! | `dram_activate` | rows opened; this and the next two only where commands are counted |
+//! | `dram_standby` | time of every pseudo-channel, with and without open rows |
+//! | `dram_refresh` | refreshes of a bank |
 //! | `key_sram`, `value_sram` | bits that arrive are written; every array beat reads one line |
 //! | `qk_array`, `pv_array` | every multiplier in every beat, and the adders of the tree |
 //! | `softmax` | elements, half of the beats times lanes, each with [`SOFTMAX_MULTIPLIES`] and [`SOFTMAX_ADDS`] |
@@ -23,11 +25,14 @@
 
 pub mod standing;
 
+use attelier_dram::Device;
+use attelier_dram::energy::{Activity, Geometry, micron, per_bit};
 use attelier_hw::spatten::Spatten;
 use attelier_hw::technology::{self as cost, Hardware};
 
 use self::standing::Standing;
 use crate::result::RunResult;
+use crate::units::dram_memory;
 
 /// Banks of a buffer (Table I of the paper).
 pub const SRAM_BANKS: u64 = 2;
@@ -53,6 +58,12 @@ pub struct Costs {
     pub dram_transfer_bit: f64,
     /// One row opened and closed.
     pub dram_activate: f64,
+    /// A cycle of a pseudo-channel with an open row.
+    pub dram_active_cycle: f64,
+    /// A cycle of a pseudo-channel without one.
+    pub dram_precharged_cycle: f64,
+    /// One refresh of a bank.
+    pub dram_refresh: f64,
     /// One bit read from the key buffer.
     pub key_read_bit: f64,
     /// One bit written to the key buffer.
@@ -83,11 +94,47 @@ pub struct Costs {
     pub importance_add: f64,
 }
 
+/// What a DRAM costs beside its accesses \[pJ\].
+struct DramStanding {
+    active_cycle: f64,
+    precharged_cycle: f64,
+    refresh: f64,
+}
+
+impl DramStanding {
+    /// Of the device that the memory is made of: standby by its currents, refresh by its table, as the models of
+    /// [`attelier_dram::energy`] have them.
+    fn of_device() -> Self {
+        let device = Device::builtin(dram_memory::DEVICE).expect("a device that is built in");
+        let geometry = Geometry::of(&device);
+        let standby = |activity: Activity, term: &str| {
+            let account = device.idd.as_ref().map(|idd| micron::energy(&activity, idd, &geometry));
+            account.map_or(0.0, |account| account.get(term) / PICO)
+        };
+        let once = Activity { refreshes_per_bank: 1, ..Activity::default() };
+        let table = device.per_bit.as_ref();
+        Self {
+            active_cycle: standby(
+                Activity { active_cycles: 1, ..Activity::default() },
+                "active_standby",
+            ),
+            precharged_cycle: standby(
+                Activity { precharged_cycles: 1, ..Activity::default() },
+                "precharge_standby",
+            ),
+            refresh: table.map_or(0.0, |table| {
+                per_bit::energy(&once, table, &geometry).get("refresh") / PICO
+            }),
+        }
+    }
+}
+
 impl Costs {
     /// Costs of the machine `params`.
     pub fn of(params: &Spatten) -> Self {
         let bits = params.datapath_bits;
         let on_chip = |picojoules: f64| picojoules * params.process.energy();
+        let standing = DramStanding::of_device();
         let macro_bytes = |bytes: u64| bytes / (SRAM_BANKS * u64::from(bits));
         let key = macro_bytes(params.key_sram.bytes);
         let value = macro_bytes(params.value_sram.bytes);
@@ -95,6 +142,9 @@ impl Costs {
             dram_bit: cost::HBM2_AVERAGE.value,
             dram_transfer_bit: cost::hbm2_transfer_pj_per_bit(),
             dram_activate: cost::HBM2_ACTIVATE.value,
+            dram_active_cycle: standing.active_cycle,
+            dram_precharged_cycle: standing.precharged_cycle,
+            dram_refresh: standing.refresh,
             key_read_bit: on_chip(cost::sram_read_pj_per_bit(key)),
             key_write_bit: on_chip(cost::sram_write_pj_per_bit(key)),
             value_read_bit: on_chip(cost::sram_read_pj_per_bit(value)),
@@ -157,8 +207,13 @@ pub fn spatten(params: &Spatten, result: &RunResult, hardware: Option<&Hardware>
     let dram = match result.dram {
         None => format!("{} pJ per DRAM bit with average activation", costs.dram_bit),
         Some(_) => format!(
-            "{:.2} pJ per DRAM bit and {} pJ per row opened, without refresh and standby",
-            costs.dram_transfer_bit, costs.dram_activate
+            "{:.2} pJ per DRAM bit, {} pJ per row opened, {} pJ per refresh of a bank, {} pJ per nanosecond of a \
+             pseudo-channel ({} with an open row)",
+            costs.dram_transfer_bit,
+            costs.dram_activate,
+            costs.dram_refresh,
+            costs.dram_precharged_cycle,
+            costs.dram_active_cycle
         ),
     };
     let clock = match &standing {
@@ -247,7 +302,16 @@ pub fn spatten_with(
         ),
     ];
     if let Some(dram) = result.dram {
-        terms.insert(1, ("dram_activate", dram.activates as f64 * costs.dram_activate));
+        let activity = &dram.activity;
+        let standby = activity.active_cycles as f64 * costs.dram_active_cycle
+            + activity.precharged_cycles as f64 * costs.dram_precharged_cycle;
+        let refreshes = activity.refreshes_per_bank as f64 * costs.dram_refresh;
+        let counted = [
+            ("dram_activate", dram.activates as f64 * costs.dram_activate),
+            ("dram_standby", standby),
+            ("dram_refresh", refreshes),
+        ];
+        terms.splice(1..1, counted);
     }
     let mut terms: Vec<_> = terms.into_iter().map(|(name, pico)| (name, pico * PICO)).collect();
     if let Some(standing) = standing {

@@ -1,7 +1,7 @@
 use attelier_hw::technology::Node;
 
 use super::*;
-use crate::result::{Traffic, UnitReport};
+use crate::result::{DramCounts, Traffic, UnitReport};
 
 fn unit(name: &'static str, busy_cycles: u64, beats: u64) -> UnitReport {
     UnitReport { name, busy_cycles, starved_cycles: 0, blocked_cycles: 0, beats }
@@ -52,13 +52,23 @@ pub(super) fn close(ours: f64, expected: f64) {
 /// Counted activations are charged on their own, and the cost per bit then holds none.
 #[test]
 fn counted_activations_replace_the_average() {
-    let dram = crate::result::DramCounts { activates: 50, requests: 1_250, ..Default::default() };
+    let activity = Activity {
+        active_cycles: 70_000,
+        precharged_cycles: 250_000,
+        refreshes_per_bank: 1_300,
+        ..Activity::default()
+    };
+    let dram = DramCounts { activates: 50, requests: 1_250, activity, ..Default::default() };
     let counted = spatten(&machine(), &RunResult { dram: Some(dram), ..result() }, None);
     let average = spatten(&machine(), &result(), None);
     close(counted.term("dram") * 1e12, 40_000.0 * 8.0 * 3.48);
     close(counted.term("dram_activate") * 1e12, 50.0 * 909.0);
-    let without =
-        |energy: &Energy| energy.total() - energy.term("dram") - energy.term("dram_activate");
+    let without = |energy: &Energy| {
+        energy.terms.iter().filter(|(name, _)| !name.starts_with("dram")).map(|(_, j)| j).sum()
+    };
+    // Half a device of 1.2 V and 55 or 40 mA for each pseudo-channel; a sixteenth of an all-bank refresh.
+    close(counted.term("dram_standby") * 1e12, 70_000.0 * 33.0 + 250_000.0 * 24.0);
+    close(counted.term("dram_refresh") * 1e12, 1_300.0 * 58_176.0 / 16.0);
     close(without(&counted), without(&average));
     assert!(counted.notes[0].contains("909 pJ per row opened"), "{:?}", counted.notes);
 }

@@ -76,23 +76,37 @@ fn drawn(params: &Params, layer: &Layer, seed: u64) -> Vec<HeadWork> {
 
 /// Time of one query, or of as many as share a pass \[cycles\].
 ///
-/// Chunks stream: the next one is read while this one is computed, and both products work at the same
-/// time on neighbouring chunks. So a chunk takes the longest of its dot products with their exponentials,
-/// its weighted sum without the skipped rows, and its bytes; the first chunk is read, and the last one
-/// summed, with nothing beside it.
+/// Chunks stream in three stages: one is read while the dot products and exponentials of the one before and the
+/// weighted sum, without the skipped rows, of the one before that are computed. A step takes the longest of the
+/// three; the last chunk has the rows that are left.
 pub fn query_cycles(params: &Params, work: &QueryWork, head_dim: u32) -> u64 {
     let rows = u64::from(work.visible);
-    let chunk = u64::from(params.chunk_rows).min(rows.max(1));
+    let chunk = u64::from(params.chunk_rows);
     let chunks = rows.div_ceil(chunk);
-    let inner = params.product_cycles(chunk, head_dim) + u64::from(params.exponent_cycles);
-    let kept = (u64::from(work.kept) * chunk).div_ceil(rows.max(1));
-    let outer = params.product_cycles(kept, head_dim);
-    let bytes = params.bytes(2 * chunk * u64::from(head_dim));
-    let read = bytes
-        .div_ceil(u64::from(params.memory.bytes_per_cycle))
-        .div_ceil(u64::from(params.memory.queries_per_pass));
+    let of = |at: u64, time: &dyn Fn(u64) -> u64| match rows.saturating_sub(at * chunk) {
+        0 => 0,
+        left => time(left.min(chunk)),
+    };
+    let read = |rows: u64| {
+        let bytes = params.bytes(2 * rows * u64::from(head_dim));
+        bytes
+            .div_ceil(u64::from(params.memory.bytes_per_cycle))
+            .div_ceil(u64::from(params.memory.queries_per_pass))
+    };
+    let inner =
+        |rows: u64| params.product_cycles(rows, head_dim) + u64::from(params.exponent_cycles);
+    // The rows that are skipped lie anywhere.
+    let outer = |of: u64| {
+        params.product_cycles((u64::from(work.kept) * of).div_ceil(rows.max(1)), head_dim)
+    };
+    let step = |at: u64| {
+        let read = of(at, &read);
+        let inner = at.checked_sub(1).map_or(0, |at| of(at, &inner));
+        let outer = at.checked_sub(2).map_or(0, |at| of(at, &outer));
+        read.max(inner).max(outer)
+    };
     let divisions = u64::from(head_dim).div_ceil(u64::from(params.dividers));
-    read + chunks * inner.max(outer).max(read) + outer + divisions
+    (0..chunks + 2).map(step).sum::<u64>() + divisions
 }
 
 /// Simulates heads whose rows are known.
@@ -192,7 +206,8 @@ mod tests {
     fn a_query_is_bound_by_its_bytes() {
         let machine = Params::preset("mnnfast").unwrap();
         let cycles = query_cycles(&machine, &all(325), 64);
-        assert_eq!(cycles, 50 + 13 * 50 + 25 + 64);
+        // The last dot products have nothing beside them but a sum, and take 25 and 23 cycles.
+        assert_eq!(cycles, 13 * 50 + 48 + 25 + 64);
     }
 
     /// With a wide port, dot products and the latency of their exponentials bind.
@@ -201,6 +216,15 @@ mod tests {
         let mut machine = Params::preset("mnnfast").unwrap();
         machine.memory.bytes_per_cycle = 1 << 12;
         assert_eq!(query_cycles(&machine, &all(325), 64), 1 + 13 * 48 + 25 + 64);
+    }
+
+    /// The last chunk takes the time of the rows that it has.
+    #[test]
+    fn five_rows_more_than_a_chunk_cost_no_whole_chunk() {
+        let machine = Params::preset("mnnfast").unwrap();
+        assert_eq!(query_cycles(&machine, &all(25), 64), 50 + 48 + 25 + 64);
+        assert_eq!(query_cycles(&machine, &all(30), 64), 50 + 48 + 28 + 5 + 64);
+        assert_eq!(query_cycles(&machine, &all(5), 64), 10 + 28 + 5 + 64);
     }
 
     #[test]
