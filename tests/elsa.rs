@@ -34,6 +34,41 @@ fn without_approximation_the_closed_form_holds() {
     assert_eq!(number(&json, "/ops_executed"), 144 * 4 * n * n * 64);
 }
 
+/// Powers of Table I, each for the cycles in which its module works.
+#[test]
+fn without_approximation_energy_is_power_times_working_cycles() {
+    let args = ["elsa", "bert-base/squad-v1", "--set", "selection.degree_permille=0"];
+    let json = result(&args);
+    let n = 177;
+    let rows = 144 * n;
+    // Four banks share keys and values.
+    let attention = rows as f64 * n as f64 / 4.0;
+    let cycles = 144 * (3 * (n + 1) + n * 45);
+    let expected = [
+        ("hash_computation", 115.08, (3 * 2 * rows) as f64),
+        ("norm_computation", 9.91, rows as f64),
+        ("candidate_selection", 78.41, (6 * rows) as f64),
+        ("attention_computation", 566.42, attention),
+        ("output_division", 11.42, (4 * rows) as f64),
+        ("key_hash_sram", 139.91, (6 * rows) as f64),
+        ("key_norm_sram", 34.90, (6 * rows) as f64),
+        // Norms read each key once.
+        ("key_sram", 167.39, attention + rows as f64 / 4.0),
+        ("value_sram", 167.39, attention),
+        ("query_sram", 91.03, rows as f64),
+        ("output_sram", 91.03, (4 * rows) as f64),
+        ("static", 13.31 + 8.02, cycles as f64),
+    ];
+    let mut total = 0.0;
+    for (term, milliwatts, cycles) in expected {
+        let joules = milliwatts * 1e-3 * cycles * 1e-9;
+        let found = real(&json, &format!("/energy_j/{term}"));
+        assert!((found / joules - 1.0).abs() < 1e-9, "{term}: {found} and {joules}");
+        total += joules;
+    }
+    assert!((real(&json, "/energy_j/total") / total - 1.0).abs() < 1e-9);
+}
+
 /// Each query takes no less than its selection, 6 cycles for 45 keys of a bank on 8 modules.
 #[test]
 fn a_higher_degree_leaves_out_more_and_is_bound_by_selection() {
