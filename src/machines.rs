@@ -4,6 +4,7 @@
 
 mod a3;
 mod edge_moe;
+mod elsa;
 mod heads;
 mod host;
 mod m3vit;
@@ -156,6 +157,7 @@ const FAMILIES: &[Family] = &[
         default_workload: "bert-base/squad-v1",
     },
     Family { designs: &["mnnfast"], build: mnnfast::build, default_workload: "bert-base/squad-v1" },
+    Family { designs: &["elsa"], build: elsa::build, default_workload: "bert-base/squad-v1" },
     Family {
         designs: &["titan-xp", "jetson-nano", "xeon-e5-2640-v4", "raspberry-pi-4", "a100", "h100"],
         build: platform::build,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::diagnostic::{Diagnostic, SourceText, quote};
 use crate::near::nearest;
 use crate::schema::Schema;
-use crate::{a3, edge_moe, host, m3vit, mnnfast, pim_gpt, platform, spatten};
+use crate::{a3, edge_moe, elsa, host, m3vit, mnnfast, pim_gpt, platform, spatten};
 
 /// A published machine.
 #[derive(Debug)]
@@ -87,6 +87,12 @@ pub const DESIGNS: &[Design] = &[
         summary: "MnnFast (ISCA 2019) at the size of the A3 comparison: column-based softmax, zero skipping",
         preset: include_str!("../presets/mnnfast.toml"),
         schema: &mnnfast::SCHEMA,
+    },
+    Design {
+        name: "elsa",
+        summary: "ELSA (ISCA 2021): attention to keys whose hash comes near that of the query, 4 banks",
+        preset: include_str!("../presets/elsa.toml"),
+        schema: &elsa::SCHEMA,
     },
     Design {
         name: "titan-xp",

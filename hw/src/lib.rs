@@ -20,6 +20,7 @@ pub mod config;
 pub mod designs;
 pub mod diagnostic;
 pub mod edge_moe;
+pub mod elsa;
 pub mod host;
 mod layer;
 pub mod m3vit;

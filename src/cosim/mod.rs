@@ -12,6 +12,7 @@
 
 mod compare;
 pub mod edge_moe;
+pub mod elsa;
 pub mod pim_gpt;
 mod random;
 mod select;

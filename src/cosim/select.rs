@@ -14,7 +14,7 @@ use attelier_hw::{
 
 use attelier_sim::units::pim_sequencer::PimSequencer;
 
-use super::{Unit, edge_moe, pim_gpt, spatten};
+use super::{Unit, edge_moe, elsa, pim_gpt, spatten};
 use crate::{cli::Overrides, machines};
 
 /// In a second.
@@ -58,6 +58,7 @@ const FAMILIES: &[Family] = &[
     Family { designs: &["spatten", "spatten-eighth", "spatten-small"], build: of_spatten },
     Family { designs: &["pim-gpt", "pim-gpt-aim"], build: of_pim_gpt },
     Family { designs: &["edge-moe", "edge-moe-zcu104"], build: of_edge_moe },
+    Family { designs: &["elsa"], build: elsa::select },
 ];
 
 /// Boards of designs.

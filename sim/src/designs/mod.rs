@@ -2,6 +2,7 @@
 
 pub mod a3;
 pub mod edge_moe;
+pub mod elsa;
 pub mod heads;
 pub mod m3vit;
 pub mod mnnfast;

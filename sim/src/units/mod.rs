@@ -14,6 +14,7 @@ pub mod edge_pv_product;
 pub mod edge_qk_product;
 pub mod edge_queues;
 pub mod edge_softmax;
+pub mod elsa;
 pub mod importance;
 pub mod lfsr;
 pub mod line_sram;
