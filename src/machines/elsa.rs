@@ -16,7 +16,7 @@ use attelier_workloads::{Task, pruning::Pruning};
 
 use super::{
     Machine,
-    heads::{Values, attention_of, refuse_pruning},
+    heads::{Values, refuse_pruning, with_attention},
 };
 use crate::values::ValueRun;
 
@@ -39,9 +39,7 @@ impl Machine for Elsa {
         seed: u64,
         observer: &mut dyn Observer,
     ) -> Result<RunResult> {
-        let workload = attention_of(&self.name, task)?;
-        simulate(self, &workload.requests, seed, observer)
-            .with_context(|| format!("cannot run `{}` on `{}`", workload.name, self.name))
+        with_attention(&self.name, task, |requests| Ok(simulate(self, requests, seed, observer)?))
     }
 
     fn values<'a>(
