@@ -3,7 +3,11 @@
 //! What fuzzing by coverage finds is kept as a seed, so that it is fed in every run of the tests.
 #![allow(clippy::unwrap_used, reason = "a test may stop here")]
 
-use std::{env, fs, path::PathBuf};
+use std::{
+    env, fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use attelier_fuzz::{READERS, Reader};
 use rand::{RngExt, SeedableRng};
@@ -70,14 +74,20 @@ fn no_reader_panics() {
     for reader in READERS {
         let seeds = seeds(&reader);
         assert!(!seeds.is_empty(), "`{}` has no seed", reader.name);
+        let mut slowest = Duration::ZERO;
         for seed in &seeds {
             (reader.feed)(seed);
             for _ in 0..changes {
-                (reader.feed)(&change(seed, &seeds, &mut random));
+                let input = change(seed, &seeds, &mut random);
+                let start = Instant::now();
+                (reader.feed)(&input);
+                slowest = slowest.max(start.elapsed());
             }
             inputs += 1 + changes;
         }
+        eprintln!("{}: {} seeds, slowest input {slowest:?}", reader.name, seeds.len());
     }
+    eprintln!("{inputs} inputs");
     assert!(inputs >= READERS.len() as u64 * CHANGES);
 }
 
