@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop here")]
 
 mod common;
+#[path = "../rtl/tests/common/edge_moe_sizes.rs"]
+mod sizes;
 
 use attelier::cosim::{
     Options, Plan, Witness, compare,
@@ -10,57 +12,17 @@ use attelier::cosim::{
         units_of_top,
     },
 };
-use attelier_hw::edge_moe::{EdgeMoe, Sizes, TopSizes};
+use attelier_hw::edge_moe::{EdgeMoe, TopSizes};
 use attelier_rtl::{Design, units::edge_moe::edge_moe_top, witness::Pins};
 use attelier_sim::designs::edge_moe::functional;
 use attelier_workloads::vision::{
     Network,
     network::{Mixer, Norm},
 };
+use sizes::{odd, small};
 
 /// Cycles after which an image that is not complete never will be.
 const LIMIT: u64 = 400_000;
-
-/// A model of five tokens, in words of one beat.
-fn small() -> TopSizes {
-    TopSizes {
-        units: Sizes {
-            tokens: 5,
-            width: 16,
-            heads: 2,
-            hidden: 32,
-            experts: 4,
-            chosen: 2,
-            lanes: 4,
-            queries: 2,
-            block_inputs: 8,
-            block_outputs: 8,
-            buffer_blocks: 8,
-            word_weights: 8,
-            patch: 8,
-            patch_columns: 4,
-            colours: 3,
-            ultra_ram: false,
-        },
-        expert_hidden: 16,
-        beat_bytes: 16,
-        burst_beats: 4,
-        outstanding_beats: 16,
-    }
-}
-
-/// Counts that do not divide each other, in words of two beats.
-fn odd() -> TopSizes {
-    let mut sizes = small();
-    let units = &mut sizes.units;
-    (units.tokens, units.patch_columns, units.queries) = (13, 6, 3);
-    (units.width, units.heads, units.hidden) = (48, 3, 80);
-    (units.lanes, units.block_inputs, units.block_outputs) = (8, 16, 16);
-    (units.word_weights, units.buffer_blocks, units.patch) = (16, 15, 16);
-    (units.experts, units.chosen, units.colours) = (5, 3, 2);
-    (sizes.expert_hidden, sizes.burst_beats) = (32, 8);
-    sizes
-}
 
 #[test]
 fn addresses_and_calls_equal_the_simulator() {

@@ -10,8 +10,11 @@ use std::{
     process::{Command, Output},
 };
 
-use attelier::cosim::spatten::units;
-use attelier_hw::spatten::Spatten;
+use attelier::cosim::{Unit, edge_moe, spatten::units};
+use attelier_hw::{
+    edge_moe::{EdgeMoe, Sizes, TopSizes},
+    spatten::Spatten,
+};
 use attelier_rtl::estimate::{Delays, estimate};
 use common::{attelier, has, stderr, stdout};
 use serde_json::Value;
@@ -42,6 +45,27 @@ const YOSYS: [(&str, u64, u64, u64, u64); 21] = [
     ("head_importance", 2442, 1721, 0, 3),
 ];
 
+/// The same for units of the deployed `edge-moe` (`attelier synth edge-moe/UNIT`).
+const YOSYS_OF_EDGE_MOE: [(&str, u64, u64, u64, u64); 17] = [
+    ("exponential", 348, 170, 12, 0),
+    ("divider", 165, 122, 0, 0),
+    ("square_root", 126, 93, 0, 0),
+    ("gelu", 5596, 3106, 16, 0),
+    ("expert_queues", 365, 230, 0, 10),
+    ("expert_sequencer", 34, 38, 0, 0),
+    ("weight_loader", 4173, 4146, 0, 0),
+    ("qk_product", 6367, 4125, 128, 0),
+    ("running_softmax", 2872, 2390, 48, 0),
+    ("pv_product", 7993, 4041, 176, 0),
+    ("layer_norm", 4541, 3343, 116, 0),
+    ("gate", 11_025, 11_466, 284, 0),
+    ("feature_adder", 1408, 786, 32, 0),
+    ("queue_walker", 234, 129, 0, 0),
+    ("parameter_loader", 198, 33, 0, 0),
+    ("row_addresses", 166, 93, 1, 0),
+    ("call_sequencer", 109, 88, 0, 0),
+];
+
 /// The whole machine as Yosys builds it (`attelier synth spatten-small/spatten_core`).
 #[test]
 fn the_estimate_of_a_machine_is_within_a_quarter_of_yosys() {
@@ -69,12 +93,10 @@ fn within_a_quarter(ours: u64, theirs: u64) -> bool {
     ours.abs_diff(theirs) * 4 <= theirs
 }
 
-#[test]
-fn estimates_of_units_are_within_a_quarter_of_yosys() {
-    let params = Spatten::preset("spatten-eighth").unwrap();
-    let mut units: BTreeMap<_, _> =
-        units(&params).into_iter().map(|unit| (unit.name(), unit)).collect();
-    for (name, tables, flip_flops, dsp, ramb18) in YOSYS {
+/// Tables and flip-flops within a quarter, DSP and block RAM equal.
+fn agree_with_yosys(units: Vec<Box<dyn Unit>>, yosys: &[(&str, u64, u64, u64, u64)]) {
+    let mut units: BTreeMap<_, _> = units.into_iter().map(|unit| (unit.name(), unit)).collect();
+    for (name, tables, flip_flops, dsp, ramb18) in yosys.iter().copied() {
         let unit = units.remove(name).unwrap();
         let ours = estimate(&unit.design().unwrap(), unit.top(), &Delays::default()).unwrap();
         let luts = ours.lut + ours.lutram;
@@ -83,6 +105,15 @@ fn estimates_of_units_are_within_a_quarter_of_yosys() {
         assert!(within_a_quarter(ours.ff, flip_flops), "{name}: {} / {flip_flops}", ours.ff);
         assert_eq!((ours.dsp, ours.ramb18), (dsp, ramb18), "{name}");
     }
+}
+
+#[test]
+fn estimates_of_units_are_within_a_quarter_of_yosys() {
+    agree_with_yosys(units(&Spatten::preset("spatten-eighth").unwrap()), &YOSYS);
+    let machine = EdgeMoe::preset("edge-moe").unwrap();
+    let mut units = edge_moe::units(&Sizes::deployed(&machine));
+    units.extend(edge_moe::units_of_top(&TopSizes::deployed(&machine)));
+    agree_with_yosys(units, &YOSYS_OF_EDGE_MOE);
 }
 
 #[test]

@@ -3,7 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::gates::{Bit, Gates};
+use super::{
+    gates::{Bit, Gates},
+    used::used,
+};
 use crate::netlist::{Netlist, Next, Node, NodeId, Op};
 
 /// A bit that shows what another was an edge before, when it is enabled.
@@ -29,21 +32,26 @@ pub struct Blasted {
     pub tables: u64,
     /// Flip-flops of registers.
     pub flip_flops: u64,
+    /// DSP48E2 of products.
+    pub dsp: u64,
     /// Bits of registers without reset: output, enable and next value.
     delays: Vec<Delay>,
     words: Vec<Vec<Bit>>,
 }
 
-/// Expands a netlist. Bits of registers that never leave 0 are found and left out.
+/// Expands a netlist. Bits that nobody reads and bits of registers that never leave 0 are found and left out.
 pub fn blast(netlist: &Netlist) -> Blasted {
+    let used = used(netlist);
     let mut constant = vec![Vec::new(); netlist.nodes.len()];
     loop {
-        let blasted = expand(netlist, &constant);
+        let blasted = expand(netlist, &used, &constant);
         let mut found = false;
         for state in &netlist.states {
             let Next::Node { value, .. } = state.next else { continue };
             let next = blasted.of(value);
-            let zeros: Vec<bool> = next.iter().map(|bit| *bit == Bit::ZERO).collect();
+            let held = blasted.of(state.output);
+            let stays = |(next, held): (&Bit, &Bit)| blasted.gates.stays_zero(*next, *held);
+            let zeros: Vec<bool> = next.iter().zip(&held).map(stays).collect();
             let known = &mut constant[state.output.index()];
             // A constant feeds others, so that there can be more in the next round.
             if zeros.contains(&true) && *known != zeros {
@@ -57,10 +65,10 @@ pub fn blast(netlist: &Netlist) -> Blasted {
     }
 }
 
-fn expand(netlist: &Netlist, constant: &[Vec<bool>]) -> Blasted {
+fn expand(netlist: &Netlist, used: &[u32], constant: &[Vec<bool>]) -> Blasted {
     let mut blasted = Blasted::default();
-    for (node, zeros) in netlist.nodes.iter().zip(constant) {
-        let mut word = blasted.word(netlist, node);
+    for ((node, used), zeros) in netlist.nodes.iter().zip(used).zip(constant) {
+        let mut word = blasted.word(node, *used as usize);
         for (bit, _) in word.iter_mut().zip(zeros).filter(|(_, zero)| **zero) {
             *bit = Bit::ZERO;
         }
@@ -71,7 +79,10 @@ fn expand(netlist: &Netlist, constant: &[Vec<bool>]) -> Blasted {
     }
     for state in &netlist.states {
         match state.next {
-            Next::Node { value, data } => blasted.register(netlist, state.output, value, data),
+            Next::Node { value, data } => {
+                let bits = used[state.output.index()] as usize;
+                blasted.register(netlist, state.output, [value, data], bits);
+            }
             Next::Read { address, enable, .. } => {
                 [address, enable].into_iter().for_each(|id| blasted.border(id));
             }
@@ -127,11 +138,16 @@ impl Blasted {
         self.roots.extend_from_slice(&self.words[id.index()]);
     }
 
-    fn inputs(&mut self, width: u32) -> Vec<Bit> {
+    /// Bits from outside the logic.
+    pub(super) fn inputs(&mut self, width: usize) -> Vec<Bit> {
         (0..width).map(|_| self.gates.input()).collect()
     }
 
-    fn word(&mut self, netlist: &Netlist, node: &Node) -> Vec<Bit> {
+    /// The bits of a node, of which the lowest `used` are read.
+    fn word(&mut self, node: &Node, used: usize) -> Vec<Bit> {
+        if used == 0 {
+            return vec![Bit::ZERO; node.width as usize];
+        }
         let operands: Vec<Vec<Bit>> = node.operands.iter().map(|id| self.of(*id)).collect();
         let gates = &mut self.gates;
         let pairs = |a: &[Bit], b: &[Bit]| -> Vec<(Bit, Bit)> {
@@ -169,10 +185,19 @@ impl Blasted {
                 a.resize(node.width as usize, sign);
                 a
             }
-            (Op::Add, [a, b]) => self.sum(a, b, Bit::ZERO),
+            (Op::Add, [a, b]) => {
+                let sum = self.sum(&a[..used], &b[..used], Bit::ZERO);
+                unread_above(sum, node)
+            }
             (Op::Subtract, [a, b]) => {
-                let b: Vec<Bit> = b.iter().map(|bit| !*bit).collect();
-                self.sum(a, &b, Bit::ONE)
+                let b: Vec<Bit> = b[..used].iter().map(|bit| !*bit).collect();
+                let difference = self.sum(&a[..used], &b, Bit::ONE);
+                unread_above(difference, node)
+            }
+            (Op::Multiply | Op::MultiplySigned, [a, b]) => {
+                self.roots.extend(a.iter().chain(b));
+                let product = self.product(a, b, node.op == Op::MultiplySigned, used);
+                unread_above(product, node)
             }
             (Op::Less, [a, b]) => vec![self.less(a, b)],
             (Op::LessSigned, [a, b]) => {
@@ -195,20 +220,19 @@ impl Blasted {
                 let sign = a.last().copied().unwrap_or(Bit::ZERO);
                 self.shift_right(a, by, sign)
             }
-            // Ports, registers, memories, multipliers: bits come from outside the logic.
+            // Ports, registers, memories: bits come from outside the logic.
             _ => {
                 for id in &node.operands {
                     self.border(*id);
                 }
-                let _ = netlist;
-                self.inputs(node.width)
+                self.inputs(node.width as usize)
             }
         }
     }
 
     /// A sum. Where both operands vary and a carry can arise there is a carry chain: per bit a table
     /// for the half sum, and the first operand beside it. A single such bit is plain logic.
-    fn sum(&mut self, a: &[Bit], b: &[Bit], carry: Bit) -> Vec<Bit> {
+    pub(super) fn sum(&mut self, a: &[Bit], b: &[Bit], carry: Bit) -> Vec<Bit> {
         // Where both operands are the same constant, the carry is that constant.
         let known = |at: usize| (a[at].is_constant() && a[at] == b[at]).then(|| a[at]);
         let mut carry = carry;
@@ -285,9 +309,10 @@ impl Blasted {
         word
     }
 
-    /// The pins of a register: what its description gives, enable and reset apart.
-    fn register(&mut self, netlist: &Netlist, output: NodeId, value: NodeId, data: NodeId) {
-        let (mut at, mut data) = (value, data);
+    /// The pins of a register of which `used` bits are read: what its description gives, enable and reset
+    /// apart.
+    fn register(&mut self, netlist: &Netlist, output: NodeId, next: [NodeId; 2], used: usize) {
+        let [mut at, mut data] = next;
         // Enables of the description; a reset keeps a bit out of shift registers.
         let (mut pins, mut plain) = (Vec::new(), true);
         while at != data {
@@ -302,9 +327,11 @@ impl Blasted {
         if at != data {
             data = at;
         }
-        // What one bit gates goes through the reset pin.
+        // What one bit gates goes through the reset pin, unless that is taken: a reset acts without the enable,
+        // the gate only with it.
+        let taken = !plain && !pins.is_empty();
         let node = netlist.node(data);
-        if let (Op::Mux, [select, one, zero]) = (&node.op, &node.operands[..]) {
+        if let (Op::Mux, [select, one, zero], false) = (&node.op, &node.operands[..], taken) {
             let gated = [(zero, one), (one, zero)];
             let value = gated.iter().find(|(other, _)| netlist.literal(**other).is_some());
             if let Some((_, value)) = value {
@@ -313,7 +340,7 @@ impl Blasted {
                 data = **value;
             }
         }
-        for (next, held) in self.of(data).into_iter().zip(self.of(output)) {
+        for (next, held) in self.of(data).into_iter().zip(self.of(output)).take(used) {
             if held.is_constant() {
                 continue;
             }
@@ -330,4 +357,10 @@ impl Blasted {
             }
         }
     }
+}
+
+/// A word of a node with something above the bits that are read.
+fn unread_above(mut word: Vec<Bit>, node: &Node) -> Vec<Bit> {
+    word.resize(node.width as usize, Bit::ZERO);
+    word
 }

@@ -1,5 +1,7 @@
 //! And-inverter graphs: logic bit by bit, equal gates found once.
 
+use std::collections::BTreeSet;
+
 use indexmap::IndexMap;
 
 /// A signal of one bit: a gate or input, perhaps inverted.
@@ -157,6 +159,21 @@ impl Gates {
         Some(if bit.is_inverted() { (select, one, zero) } else { (select, !one, !zero) })
     }
 
+    /// Whether a register bit that is 0 stays 0: its next value is 0, or a conjunction with what it holds.
+    pub fn stays_zero(&self, next: Bit, held: Bit) -> bool {
+        let mut open = vec![next];
+        let mut seen = BTreeSet::new();
+        while let Some(bit) = open.pop() {
+            if bit == Bit::ZERO || bit == held {
+                return true;
+            }
+            if !bit.is_inverted() && seen.insert(bit) {
+                open.extend(self.gates[bit.gate()].iter().flatten());
+            }
+        }
+        false
+    }
+
     /// A balanced tree over many bits.
     pub fn tree(&mut self, bits: &[Bit], of: fn(&mut Self, Bit, Bit) -> Bit, empty: Bit) -> Bit {
         let mut level = bits.to_vec();
@@ -191,5 +208,17 @@ mod tests {
         assert_eq!(gates.xor(a, Bit::ONE), !a);
         assert_eq!(gates.mux(a, b, !b), !gates.xor(a, b));
         assert_eq!(gates.tree(&[], Gates::and, Bit::ONE), Bit::ONE);
+    }
+
+    #[test]
+    fn what_only_holds_or_clears_stays_zero() {
+        let mut gates = Gates::default();
+        let (held, enable, reset, other) =
+            (gates.input(), gates.input(), gates.input(), gates.input());
+        let cleared = gates.mux(enable, Bit::ZERO, held);
+        let cleared = gates.and(!reset, cleared);
+        assert!(gates.stays_zero(cleared, held) && gates.stays_zero(Bit::ZERO, held));
+        let loaded = gates.mux(enable, other, held);
+        assert!(!gates.stays_zero(loaded, held) && !gates.stays_zero(!cleared, held));
     }
 }

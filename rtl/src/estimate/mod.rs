@@ -11,6 +11,8 @@ mod cover;
 mod gates;
 mod memory;
 mod path;
+mod product;
+mod used;
 
 use std::sync::Arc;
 
@@ -18,13 +20,8 @@ pub use self::path::{Delays, Path};
 use crate::{
     design::Design,
     error::Error,
-    netlist::{Netlist, Next, Op, lower},
+    netlist::{Netlist, Next, lower},
 };
-
-/// Operand widths of a DSP48E2 multiplier \[bits\] (Xilinx UG579), two's complement.
-const DSP_WIDE: u32 = 27;
-/// See [`DSP_WIDE`].
-const DSP_NARROW: u32 = 18;
 
 /// What a design is expected to need.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,7 +54,7 @@ pub fn estimate(design: &Design, top: &str, delays: &Delays) -> Result<Estimate,
         lut: blasted.tables + cover::cover(&blasted).tables,
         lutram: shift_tables,
         ff: blasted.flip_flops - shifted + read_registers(&netlist),
-        dsp: netlist.nodes.iter().map(|node| multipliers(&netlist, node)).sum(),
+        dsp: blasted.dsp,
         ramb18: 0,
         uram: 0,
         path: path::longest(&netlist, delays),
@@ -78,19 +75,4 @@ fn read_registers(netlist: &Netlist) -> u64 {
         Next::Read { .. } => 0,
     });
     bits.sum()
-}
-
-/// DSP48E2 that one multiplication takes.
-fn multipliers(netlist: &Netlist, node: &crate::netlist::Node) -> u64 {
-    let [a, b] = node.operands[..] else { return 0 };
-    let sign = match node.op {
-        Op::Multiply => 1,
-        Op::MultiplySigned => 0,
-        _ => return 0,
-    };
-    let (a, b) = (netlist.width(a), netlist.width(b));
-    let tiles = |a: u32, b: u32| {
-        u64::from(a.div_ceil(DSP_WIDE - sign)) * u64::from(b.div_ceil(DSP_NARROW - sign))
-    };
-    tiles(a, b).min(tiles(b, a))
 }

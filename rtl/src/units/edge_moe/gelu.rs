@@ -66,10 +66,17 @@ pub(super) fn gelu_lane() -> Result<Arc<Module>, Error> {
     let index = magnitude.bits(rest_bits..FEATURE.bits);
     let is_near = m.wire("is_near", &(index.lt(intervals) & &with_gelu));
     let index = m.wire("index", &index.bits(0..index_bits));
-    let entry = |entry: i32| m.constant(entry.unsigned_abs().into(), ENTRY_BITS);
-    let entries = |table: &[i32]| table.iter().map(|value| entry(*value)).collect::<Vec<_>>();
-    let below = m.select(&index, &entries(&GELU_DELTA[..GELU_DELTA.len() - 1]));
-    let above = m.select(&index, &entries(&GELU_DELTA[1..]));
+    // Of two entries that follow each other one is even and one is odd: half a table for each, instead of a
+    // whole one for each side.
+    let entry = |entry: &i32| m.constant(entry.unsigned_abs().into(), ENTRY_BITS);
+    let even: Vec<Signal> = GELU_DELTA.iter().step_by(2).map(entry).collect();
+    let odd: Vec<Signal> = GELU_DELTA.iter().skip(1).step_by(2).map(entry).collect();
+    let (is_odd, odd_at) = (index.bit(0), index.bits(1..index_bits));
+    let even_bits = index_width(even.len() as u64);
+    let even_at = m.wire("even_at", &(odd_at.extend(even_bits) + is_odd.extend(even_bits)));
+    let even = m.wire("even_entry", &m.select(&even_at, &even));
+    let odd = m.wire("odd_entry", &m.select(&odd_at, &odd));
+    let (below, above) = (is_odd.mux(&odd, &even), is_odd.mux(&even, &odd));
     let below = m.pipe("entry_below", &is_near.gate(&below));
     let above = m.pipe("entry_above", &is_near.gate(&above));
     let rest = m.pipe("rest", &magnitude.bits(0..rest_bits));

@@ -77,16 +77,13 @@ pub(super) fn widened(
     ratio: u32,
     from: &[(Signal, &Source)],
 ) -> Result<Source, Error> {
-    let module = AxiStreamWidener { narrow_bytes: bytes, ratio };
     if ratio == 1 {
         return Ok(passed(m, name, from));
     }
-    let unit = m.instance(format!("{name}_widener"), &module.build()?);
-    let (valid, data) = sink(m, &format!("{name}_narrow"), &unit.output("s_axis_tready"), from);
-    unit.input("s_axis_tvalid", &valid).input("s_axis_tdata", &data);
-    unit.input("s_axis_tkeep", m.constant(1, 1).repeat(bytes)).input("s_axis_tlast", 0u64);
-    unit.discard("m_axis_tkeep").discard("m_axis_tlast");
-    Ok(Source::of(m, name, &unit, "m_axis"))
+    let module = AxiStreamWidener { narrow_bytes: bytes, ratio }.build()?;
+    let unit = m.instance(format!("{name}_widener"), &module);
+    let offer = sink(m, &format!("{name}_narrow"), &unit.output("s_axis_tready"), from);
+    Ok(adapted(m, name, &unit, bytes, &offer))
 }
 
 /// A stream in beats of `bytes`, `ratio` of each that comes, the lowest first.
@@ -97,16 +94,27 @@ pub(super) fn narrowed(
     ratio: u32,
     from: &[(Signal, &Source)],
 ) -> Result<Source, Error> {
-    let module = AxiStreamNarrower { narrow_bytes: bytes, ratio };
     if ratio == 1 {
         return Ok(passed(m, name, from));
     }
-    let unit = m.instance(format!("{name}_narrower"), &module.build()?);
-    let (valid, data) = sink(m, &format!("{name}_wide"), &unit.output("s_axis_tready"), from);
-    unit.input("s_axis_tvalid", &valid).input("s_axis_tdata", &data);
-    unit.input("s_axis_tkeep", m.constant(1, 1).repeat(bytes * ratio)).input("s_axis_tlast", 0u64);
+    let module = AxiStreamNarrower { narrow_bytes: bytes, ratio }.build()?;
+    let unit = m.instance(format!("{name}_narrower"), &module);
+    let offer = sink(m, &format!("{name}_wide"), &unit.output("s_axis_tready"), from);
+    Ok(adapted(m, name, &unit, bytes * ratio, &offer))
+}
+
+/// What a width adapter makes of an offer in beats of `bytes`, all of which count.
+fn adapted(
+    m: &ModuleBuilder,
+    name: &str,
+    unit: &InstanceBuilder<'_>,
+    bytes: u32,
+    (valid, data): &(Signal, Signal),
+) -> Source {
+    unit.input("s_axis_tvalid", valid).input("s_axis_tdata", data);
+    unit.input("s_axis_tkeep", m.constant(1, 1).repeat(bytes)).input("s_axis_tlast", 0u64);
     unit.discard("m_axis_tkeep").discard("m_axis_tlast");
-    Ok(Source::of(m, name, &unit, "m_axis"))
+    Source::of(m, name, unit, "m_axis")
 }
 
 /// One of several sources, as it is.
