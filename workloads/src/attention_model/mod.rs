@@ -139,11 +139,14 @@ impl AttentionModel {
             Phase::Prefill => format!("{} tokens at once", self.context),
             Phase::Decode => format!("{} tokens after {}", self.tokens, self.context),
         };
+        let layers = match self.heads.len() {
+            1 => "1 layer".to_owned(),
+            layers => format!("{layers} layers"),
+        };
         let workload = Workload {
             description: format!(
-                "attention of {}: {} layers, {length}; dense, unquantised",
-                self.model,
-                self.heads.len()
+                "attention of {}: {layers}, {length}; dense, unquantised",
+                self.model
             ),
             name: self.name,
             model: self.model,
