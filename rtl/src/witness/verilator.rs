@@ -86,8 +86,8 @@ impl Verilated {
     }
 }
 
-/// Objects of Verilator's runtime, which is the same for all designs and takes ten times as long to compile as
-/// a small one: the first build of a process keeps them for the others.
+/// Objects of Verilator's runtime, which is the same for all designs and takes longer to compile than most of
+/// them: the first build of a process keeps it for the others.
 static RUNTIME: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
 /// Their files. Where a version of Verilator has others, it compiles them each time.
 const RUNTIME_FILES: [&str; 2] = ["verilated.o", "verilated_threads.o"];
