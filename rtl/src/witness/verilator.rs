@@ -4,7 +4,7 @@
 //! bits, every input, then for every output whether it is compared and what it must show. In the end
 //! it runs the first inputs again without comparing, to measure its speed.
 
-use std::{fmt::Write as _, fs, io, io::Write, path::Path, process::Command, sync::OnceLock};
+use std::{fmt::Write as _, fs, io, io::Write, process::Command};
 
 use tempfile::TempDir;
 
@@ -52,11 +52,7 @@ impl Verilated {
         build.current_dir(folder.path());
         build.args(["--cc", "--exe", "--build", "-Wall", "-O3", "-CFLAGS", "-O1"]);
         build.args(["--prefix", "Vtop", "--Mdir", "build", "-o", "bench", "--top-module", top]);
-        let objects = folder.path().join("build");
-        fs::create_dir(&objects)?;
-        give_runtime(&objects)?;
         run("verilator", build.args(sources).arg("bench.cpp"), |_| Ok(()))?;
-        keep_runtime(&objects);
         Ok(Self { folder, pins })
     }
 
@@ -83,30 +79,6 @@ impl Verilated {
                 .ok_or_else(|| ToolError::Answer { program: "verilator", line: line.to_owned() })?;
         }
         Ok(outcome)
-    }
-}
-
-/// Objects of Verilator's runtime, which is the same for all designs and takes longer to compile than most of
-/// them: the first build of a process keeps it for the others.
-static RUNTIME: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
-/// Their files. Where a version of Verilator has others, it compiles them each time.
-const RUNTIME_FILES: [&str; 2] = ["verilated.o", "verilated_threads.o"];
-
-/// Puts the objects where Verilator's makefile looks for them before it compiles them.
-fn give_runtime(objects: &Path) -> io::Result<()> {
-    let known = RUNTIME.get().into_iter().flatten();
-    RUNTIME_FILES
-        .iter()
-        .zip(known)
-        .try_for_each(|(name, bytes)| fs::write(objects.join(name), bytes))
-}
-
-/// Keeps the objects of a build that succeeded.
-fn keep_runtime(objects: &Path) {
-    let read = RUNTIME_FILES.iter().map(|name| fs::read(objects.join(name)));
-    if let (None, Ok(files)) = (RUNTIME.get(), read.collect::<io::Result<Vec<_>>>()) {
-        // Another thread may have been first, with the same objects.
-        let _ = RUNTIME.set(files);
     }
 }
 
