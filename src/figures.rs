@@ -21,7 +21,9 @@ mod spatten_fig20;
 mod spatten_headline;
 mod spatten_platforms;
 mod spatten_quantization;
+mod spatten_table1;
 mod spatten_table3;
+mod spatten_topk;
 mod vision;
 
 use anyhow::Result;
@@ -64,6 +66,12 @@ pub const FIGURES: &[Figure] = &[
     },
     Figure {
         paper: "spatten",
+        name: "table1",
+        summary: "parameters of the machine",
+        reproduce: spatten_table1::reproduce,
+    },
+    Figure {
+        paper: "spatten",
         name: "table2",
         summary: "power and its parts",
         reproduce: spatten_headline::table2,
@@ -91,6 +99,12 @@ pub const FIGURES: &[Figure] = &[
         name: "fig7",
         summary: "error of quantised probabilities over their maximum, on real attention",
         reproduce: spatten_quantization::fig7,
+    },
+    Figure {
+        paper: "spatten",
+        name: "topk",
+        summary: "the top-k engine beside a sorter of the same bandwidth",
+        reproduce: spatten_topk::reproduce,
     },
     Figure {
         paper: "spatten",
@@ -223,17 +237,23 @@ impl Outcome {
         let columns =
             [("", Left), ("published", Right), ("ours", Right), ("unit", Left), ("verdict", Left)];
         let mut text = table(&columns, cells);
-        let mut reasons: Vec<&str> = Vec::new();
-        for row in rows.iter().filter(|row| row.verdict == Closeness::NotComparable) {
-            if !reasons.contains(&row.note.as_str()) {
-                reasons.push(&row.note);
-            }
-        }
-        let reasons = reasons.iter().map(|reason| format!("not comparable: {reason}"));
-        let notes: Vec<String> = notes.into_iter().chain(reasons).collect();
+        let notes: Vec<String> = notes.into_iter().chain(reasons(&rows)).collect();
         text.push('\n');
         Self { rows, text, notes }
     }
+}
+
+/// Every reason of the rows that are off or cannot be compared, once each.
+fn reasons(rows: &[Row]) -> Vec<String> {
+    let mut reasons: Vec<String> = Vec::new();
+    let told = [Closeness::Off, Closeness::NotComparable];
+    for row in rows.iter().filter(|row| told.contains(&row.verdict) && !row.why.is_empty()) {
+        let reason = format!("{}: {}", row.verdict.text(), row.why);
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    reasons
 }
 
 /// One published number beside ours.
@@ -253,8 +273,12 @@ pub struct Row {
     pub deviation: Option<f64>,
     /// How close it is.
     pub verdict: Closeness,
-    /// What was simulated, why ours is off, or why the two cannot be compared.
+    /// Why ours deviates, or why the two cannot be compared.
+    pub why: String,
+    /// What was simulated, and what the number is made of.
     pub note: String,
+    /// Whether it sums up other rows, as a mean does.
+    pub summary: bool,
 }
 
 /// How close two numbers are.
@@ -269,9 +293,6 @@ pub enum Closeness {
     /// Further away.
     #[serde(rename = "off")]
     Off,
-    /// Not beyond a published bound.
-    #[serde(rename = "within the bound")]
-    Bounded,
     /// Not the same quantity, or none of ours.
     #[serde(rename = "not comparable")]
     NotComparable,
@@ -296,7 +317,6 @@ impl Closeness {
             Self::Tenth => "within 10 %",
             Self::Quarter => "within 25 %",
             Self::Off => "off",
-            Self::Bounded => "within the bound",
             Self::NotComparable => "not comparable",
             Self::Alone => "ours alone",
         }
@@ -304,56 +324,60 @@ impl Closeness {
 }
 
 impl Row {
-    /// Compares; both numbers in `unit`.
+    /// Compares; both numbers in `unit`. Where they differ by more than a quarter, `why` must say why.
     pub fn new(
         paper: &'static str,
         item: String,
         [published, ours]: [f64; 2],
         unit: &str,
-        note: String,
+        why: impl Into<String>,
     ) -> Self {
-        let (unit, deviation) = (unit.to_owned(), ours / published - 1.0);
-        let verdict = Closeness::of(deviation);
-        let (published, ours, deviation) = (Some(published), Some(ours), Some(deviation));
-        Self { paper, item, published, ours, unit, deviation, verdict, note }
+        let deviation = ours / published - 1.0;
+        Self {
+            paper,
+            item,
+            published: Some(published),
+            ours: Some(ours),
+            unit: unit.to_owned(),
+            deviation: Some(deviation),
+            verdict: Closeness::of(deviation),
+            why: why.into(),
+            note: String::new(),
+            summary: false,
+        }
     }
 
     /// Compares ours, in its unit, with a number of the published files.
-    pub fn beside(number: &Number, ours: f64, note: impl Into<String>) -> Self {
+    pub fn beside(number: &Number, ours: f64, why: impl Into<String>) -> Self {
         let paper = published::title(number.paper).unwrap_or(number.paper);
         let item = format!("{}: {}", number.item, number.quantity);
-        Self::new(paper, item, [number.value, ours], &number.unit, note.into())
+        Self::new(paper, item, [number.value, ours], &number.unit, why)
     }
 
     /// A published number that ours, if there is one, cannot be compared with, and why.
     pub fn not_comparable(number: &Number, ours: Option<f64>, why: impl Into<String>) -> Self {
-        let row = Self::beside(number, f64::NAN, why);
-        Self { ours, deviation: None, verdict: Closeness::NotComparable, ..row }
+        Self::beside(number, f64::NAN, why).unscored(ours)
     }
 
     /// A result of ours that belongs to a published figure, none of whose numbers can be read.
-    pub fn alone(
-        paper: &'static str,
-        item: String,
-        ours: f64,
-        unit: &str,
-        note: impl Into<String>,
-    ) -> Self {
-        let row = Self::new(paper, item, [f64::NAN, ours], unit, note.into());
+    pub fn alone(paper: &'static str, item: String, ours: f64, unit: &str) -> Self {
+        let row = Self::new(paper, item, [f64::NAN, ours], unit, "");
         Self { published: None, deviation: None, verdict: Closeness::Alone, ..row }
     }
 
-    /// Compares with a published upper bound.
-    pub fn at_most(
-        paper: &'static str,
-        item: String,
-        [bound, ours]: [f64; 2],
-        unit: &str,
-        note: String,
-    ) -> Self {
-        let row = Self::new(paper, item, [bound, ours], unit, note);
-        let verdict = if ours <= bound { Closeness::Bounded } else { row.verdict };
-        Self { verdict, ..row }
+    /// The same numbers without a verdict, for the reason that the row has.
+    pub fn unscored(self, ours: Option<f64>) -> Self {
+        Self { ours, deviation: None, verdict: Closeness::NotComparable, ..self }
+    }
+
+    /// With what was simulated, or what the number is made of.
+    pub fn with_note(self, note: impl Into<String>) -> Self {
+        Self { note: note.into(), ..self }
+    }
+
+    /// As a row that sums up others; a page that leaves rows out shows it.
+    pub fn summing_up(self) -> Self {
+        Self { summary: true, ..self }
     }
 
     /// Deviation and verdict, for people.
@@ -371,15 +395,33 @@ mod tests {
 
     #[test]
     fn a_verdict_follows_from_the_deviation() {
-        let row = |ours| Row::new("p", "i".into(), [100.0, ours], "W", String::new());
+        let row = |ours| Row::new("p", "i".into(), [100.0, ours], "W", "");
         assert_eq!(row(109.0).judged(), "+9 %, within 10 %");
         assert_eq!(row(80.0).verdict, Closeness::Quarter);
         assert_eq!(row(130.0).verdict, Closeness::Off);
-        let bounded = |ours| Row::at_most("p", "i".into(), [20.0, ours], "%", String::new());
-        assert_eq!(bounded(3.0).judged(), "-85 %, within the bound");
-        assert_eq!(bounded(21.0).verdict, Closeness::Tenth);
-        assert_eq!(bounded(30.0).verdict, Closeness::Off);
         let json = serde_json::to_value(row(50.0)).unwrap();
         assert_eq!((&json["verdict"], &json["deviation"]), (&"off".into(), &(-0.5).into()));
+        let unscored = row(50.0).unscored(Some(50.0));
+        assert_eq!((unscored.judged().as_str(), unscored.ours), ("not comparable", Some(50.0)));
+    }
+
+    #[test]
+    fn the_page_of_the_project_counts_the_figures() {
+        let figures = format!("{} figures and tables", FIGURES.len());
+        assert!(include_str!("../README.md").contains(&figures), "{figures}");
+    }
+
+    #[test]
+    fn reasons_are_told_once_and_conditions_are_no_reasons() {
+        let row = |ours, why: &str| Row::new("p", "i".into(), [100.0, ours], "W", why);
+        let rows = vec![
+            row(300.0, "too few banks"),
+            row(400.0, "too few banks").with_note("--set a=1"),
+            row(101.0, "close anyway"),
+            row(100.0, "an input").unscored(None),
+            row(500.0, "").with_note("--set a=2"),
+        ];
+        let outcome = Outcome::of(rows, vec!["seed 0".to_owned()]);
+        assert_eq!(outcome.notes, ["seed 0", "off: too few banks", "not comparable: an input"]);
     }
 }

@@ -48,10 +48,9 @@ pub fn reproduce(seed: u64, _observer: &mut (dyn Observer + Send)) -> Result<Out
                 let item = format!("{design}, {name} values: {quantity}");
                 let note = "320 queries a head, sorting included: 193 ps per element, calibrated on the 7 % \
                             of the conservative setting; the search takes its M iterations whatever \
-                            the values are"
-                    .to_owned();
+                            the values are";
                 let pair = [number.value, base / cycles];
-                rows.push(Row::new(A3, item, pair, &number.unit, note));
+                rows.push(Row::new(A3, item, pair, &number.unit, "").with_note(note));
             }
         }
     }
@@ -94,7 +93,7 @@ fn cycles(machine: &Params, work: &[HeadWork]) -> Result<f64> {
 
 fn measured(of: &str, quality: &Quality) -> Vec<Row> {
     let row = |what: &str, value, unit, note: &str| {
-        Row::alone(A3, format!("{of}: {what}"), value, unit, note)
+        Row::alone(A3, format!("{of}: {what}"), value, unit).with_note(note)
     };
     let percent = |share: f64| 100.0 * share;
     let exact = "exact attention of the operands before they are rounded";
@@ -129,9 +128,8 @@ fn sweep(
     }
     let item = format!("order of the points of {knob}: rank correlation of F1 and cosine");
     let pair = [1.0, rank_correlation(&theirs, &ours)];
-    let note =
-        "the published scores of the mildest settings differ by less than 0.6 %, in no order";
-    rows.push(Row::new(A3, item, pair, "1", note.to_owned()));
+    let why = "the published scores of the mildest settings differ by less than 0.6 %, in no order";
+    rows.push(Row::new(A3, item, pair, "1", why).summing_up());
     Ok(rows)
 }
 

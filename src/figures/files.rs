@@ -25,6 +25,8 @@ pub fn csv(rows: &[Row]) -> Result<String> {
         "deviation",
         "verdict",
         "note",
+        "why",
+        "summary",
     ])?;
     let number = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
     for row in rows {
@@ -37,6 +39,8 @@ pub fn csv(rows: &[Row]) -> Result<String> {
             &number(row.deviation),
             row.verdict.text(),
             &row.note,
+            &row.why,
+            if row.summary { "summary" } else { "" },
         ])?;
     }
     Ok(String::from_utf8(writer.into_inner()?)?)
@@ -76,7 +80,6 @@ pub fn index(figures: &[(&Figure, &Outcome)]) -> String {
     let kinds = [
         Closeness::Tenth,
         Closeness::Quarter,
-        Closeness::Bounded,
         Closeness::Off,
         Closeness::NotComparable,
         Closeness::Alone,
@@ -113,7 +116,7 @@ mod tests {
     fn rows() -> Vec<Row> {
         let of = |item| published::find("spatten", "table2", item, "power").unwrap();
         vec![
-            Row::beside(of("total"), 8.0, "a, \"quoted\" note"),
+            Row::beside(of("total"), 8.0, "a reason").with_note("a, \"quoted\" note").summing_up(),
             Row::not_comparable(of("DRAM"), None, "why"),
         ]
     }
@@ -124,6 +127,8 @@ mod tests {
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let lines: Vec<csv::StringRecord> = reader.records().collect::<Result<_, _>>().unwrap();
         assert_eq!((&lines[0][2], &lines[0][3], &lines[0][7]), ("8.3", "8", "a, \"quoted\" note"));
+        assert_eq!((&lines[0][8], &lines[0][9]), ("a reason", "summary"));
+        assert_eq!((&lines[1][7], &lines[1][8], &lines[1][9]), ("", "why", ""));
         assert_eq!((&lines[1][3], &lines[1][5], &lines[1][6]), ("", "", "not comparable"));
     }
 
@@ -131,7 +136,7 @@ mod tests {
     fn an_index_counts_verdicts_and_names_what_is_missing() {
         let outcome = Outcome::of(rows(), Vec::new());
         let text = index(&[(&FIGURES[0], &outcome)]);
-        assert!(text.contains("| spatten fig19 | 2 | 1 | 0 | 0 | 0 | 1 | 0 |"), "{text}");
+        assert!(text.contains("| spatten fig19 | 2 | 1 | 0 | 0 | 1 | 0 |"), "{text}");
         assert!(text.contains("* spatten fig7: "), "{text}");
         assert!(svg(&FIGURES[0], &outcome.rows, 3).unwrap().contains(", seed 3"));
     }

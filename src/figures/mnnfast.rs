@@ -68,9 +68,9 @@ fn real(number: &Number, permille: u32, keys: usize, like: Option<&str>) -> Resu
         match like {
             Some(like) => {
                 let pair = [number.value, 100.0 * share];
-                Row::new(MNNFAST, item, pair, "%", format!("{note}; {like}"))
+                Row::new(MNNFAST, item, pair, "%", "").with_note(format!("{note}; {like}"))
             }
-            None => Row::alone(MNNFAST, item, 100.0 * share, "%", note),
+            None => Row::alone(MNNFAST, item, 100.0 * share, "%").with_note(note),
         }
     };
     Ok(rules.map(row).into())
@@ -108,7 +108,7 @@ fn drawn(seed: u64, observer: &mut (dyn Observer + Send)) -> Result<Vec<Row>> {
         let note = "what a workload of counts gives: scores of a deviation of one nat, e^-2 and e^-5 below the \
                     largest of 177, which is 2.6 deviations above the mean";
         let item = format!("{item}, drawn scores, exponential: {SKIPPED}");
-        Ok(Row::alone(MNNFAST, item, 100.0 * share, "%", note))
+        Ok(Row::alone(MNNFAST, item, 100.0 * share, "%").with_note(note))
     };
     THRESHOLDS.iter().zip(&found).map(row).collect()
 }

@@ -1,6 +1,6 @@
-//! PIM-GPT: what channels, multipliers, clocks, tokens and the LM head do to latency and energy.
+//! PIM-GPT: what channels, bandwidth, multipliers, clocks, tokens and the LM head do to latency and energy.
 //!
-//! Only bounds of the published curves can be read; the rows compare with those.
+//! Of the published curves one bound can be read, and it has chosen a parameter: no row is scored.
 
 use std::sync::{
     Mutex, PoisonError,
@@ -18,7 +18,7 @@ use super::{Outcome, Row};
 use crate::{
     cli::Overrides,
     machines,
-    published::{self, PIM_GPT},
+    published::{self, Number, PIM_GPT},
     table::{
         Align::{Left, Right},
         significant, table,
@@ -52,12 +52,18 @@ const fn text(label: &'static str, knobs: &'static [&'static str]) -> Point {
     Point { label, sets: &[], knobs }
 }
 
-const POINTS: [Point; 20] = [
+/// Half of the bandwidth.
+const SLOW_PINS: &str = "pins at 8 Gb/s, columns every 2 ns";
+
+const POINTS: [Point; 23] = [
     machine("the preset", &[]),
     // The larger model needs more rows of each bank then.
     machine("4 channels of 32,768 rows", &["memory.channels=4", "memory.rows=32768"]),
     machine("16 channels", &["memory.channels=16"]),
     machine("32 channels", &["memory.channels=32"]),
+    // Columns come no faster than their bursts leave, so that slower pins slow the banks down too.
+    machine(SLOW_PINS, &["timing.n_bl=4", "timing.n_ccd=4", "timing.n_rtw=6"]),
+    machine("pins at 32 Gb/s", &["timing.n_bl=1", "timing.n_rtw=3"]),
     machine("4 multipliers per bank", &["mac.multipliers=4"]),
     machine("8 multipliers per bank", &["mac.multipliers=8"]),
     machine("32 multipliers per bank", &["mac.multipliers=32"]),
@@ -71,6 +77,7 @@ const POINTS: [Point; 20] = [
     machine("results not streamed", &["overlap.stream_results=false"]),
     machine("no refresh", &["memory.refresh=false"]),
     machine("energy setting v1", &["energy.setting=v1"]),
+    text("context of 128", &["context=96", "tokens=64"]),
     text("context of 2,048", &["context=2016", "tokens=64"]),
     text("context of 8,000", &["context=7968", "tokens=64"]),
     text("with LM head", &["context=480", "tokens=64", "lm_head=true"]),
@@ -136,9 +143,12 @@ pub fn reproduce(seed: u64, observer: &mut (dyn Observer + Send)) -> Result<Outc
     let mut outcome = Outcome { rows: Vec::new(), text: String::new(), notes: notes() };
     for (model, costs) in MODELS.iter().zip(points.chunks(POINTS.len())) {
         outcome.text += &format!("{model}\n{}\n", points_table(costs));
+        outcome.rows.extend(point_rows(model, costs));
     }
-    let bound = published::value("pim-gpt", "asic-clock", "100 MHz, at most", "longer latency")?;
+    let bound = published::find("pim-gpt", "asic-clock", "100 MHz, at most", "longer latency")?;
     slow_asic(&mut outcome, asic, bound);
+    let reasons = super::reasons(&outcome.rows);
+    outcome.notes.extend(reasons);
     Ok(outcome)
 }
 
@@ -171,9 +181,24 @@ fn points_table(costs: &[Cost]) -> String {
     table(&columns, rows)
 }
 
+/// Time and energy of a token at every point of one model.
+fn point_rows(model: &str, costs: &[Cost]) -> Vec<Row> {
+    let rows = POINTS.iter().zip(costs).flat_map(|(point, cost)| {
+        let sets = point.sets.iter().map(ToString::to_string);
+        let knobs = point.knobs.iter().map(|knob| format!("workload.{knob}"));
+        let note: Vec<String> = sets.chain(knobs).map(|set| format!("--set {set}")).collect();
+        let of = |what: &str| format!("{model}, {}: {what} of a token", point.label);
+        [
+            Row::alone(PIM_GPT, of("time"), cost.seconds * 1e6, "us").with_note(note.join(" ")),
+            Row::alone(PIM_GPT, of("energy"), cost.joules * 1e3, "mJ").with_note(note.join(" ")),
+        ]
+    });
+    rows.collect()
+}
+
 /// How much longer a token takes with the slow clock, by model and function units: a table, and a row
-/// for each beside the published bound.
-fn slow_asic(outcome: &mut Outcome, costs: &[Cost], bound: f64) {
+/// for each beside the published bound, which has chosen the first of them.
+fn slow_asic(outcome: &mut Outcome, costs: &[Cost], bound: &Number) {
     let mut rows = Vec::new();
     for (model, costs) in ALL_MODELS.iter().zip(costs.chunks(FUNCTION_UNITS.len() * CLOCKS.len())) {
         let mut cells = vec![(*model).to_owned()];
@@ -182,10 +207,17 @@ fn slow_asic(outcome: &mut Outcome, costs: &[Cost], bound: f64) {
             let ours = 100.0 * (slow.seconds / fast.seconds - 1.0);
             let item =
                 format!("{model}, ASIC at 100 MHz, cycles per function {units}: longer latency");
-            let sets: Vec<String> = sets.iter().map(|set| format!("--set {set} ")).collect();
-            let note = format!("{}--set {}", sets.concat(), CLOCKS[1]);
+            let settings: Vec<String> = sets.iter().map(|set| format!("--set {set} ")).collect();
+            let note = format!("{}--set {}", settings.concat(), CLOCKS[1]);
             cells.push(format!("{ours:.1}"));
-            outcome.rows.push(Row::at_most(PIM_GPT, item, [bound, ours], "%", note));
+            let why = match sets.is_empty() {
+                true => {
+                    "calibrated: function units start a number per lane and cycle because of this bound"
+                }
+                false => "what the bound excludes: not the machine of the preset",
+            };
+            let row = Row::new(PIM_GPT, item, [bound.value, ours], &bound.unit, why);
+            outcome.rows.push(row.unscored(Some(ours)).with_note(note));
         }
         rows.push(cells);
     }
@@ -194,7 +226,8 @@ fn slow_asic(outcome: &mut Outcome, costs: &[Cost], bound: f64) {
         .collect();
     outcome.text += &format!(
         "longer latency with the ASIC at 100 MHz, by cycles per number of a function unit [%]; \
-         published: at most {bound}\n{}\n",
+         published: at most {}\n{}\n",
+        bound.value,
         table(&columns, rows.into_iter())
     );
 }
@@ -233,7 +266,7 @@ mod tests {
     #[test]
     fn points_are_compared_with_the_first() {
         let mut costs = vec![Cost { seconds: 1e-4, joules: 2e-3 }; POINTS.len()];
-        costs[10].seconds = 1.1e-4;
+        costs[13].seconds = 1.1e-4;
         assert!(points_table(&costs).contains("0.909"));
     }
 
@@ -244,12 +277,27 @@ mod tests {
         let mut costs = vec![Cost { seconds: 1e-4, joules: 2e-3 }; ALL_MODELS.len() * units * 2];
         costs[1].seconds = 1.1e-4;
         (costs[2].seconds, costs[3].seconds) = (2e-4, 2.6e-4);
-        slow_asic(&mut outcome, &costs, 20.0);
+        let bound = published::of("pim-gpt", "asic-clock").next().unwrap();
+        slow_asic(&mut outcome, &costs, bound);
         assert_eq!(outcome.rows.len(), ALL_MODELS.len() * units);
         let ours: Vec<f64> =
             outcome.rows[..3].iter().map(|row| row.ours.unwrap().round()).collect();
         assert_eq!(ours, [10.0, 30.0, 0.0]);
-        assert_eq!(outcome.rows[0].judged(), "-50 %, within the bound");
-        assert_eq!(outcome.rows[1].judged(), "+50 %, off");
+        // The bound chose the parameter: it judges nothing.
+        assert!(outcome.rows.iter().all(|row| row.deviation.is_none() && !row.why.is_empty()));
+        assert!(outcome.rows[0].why.starts_with("calibrated") && bound.value == 20.0);
+    }
+
+    #[test]
+    fn every_point_is_a_row_of_its_own() {
+        let costs = vec![Cost { seconds: 1e-4, joules: 2e-3 }; POINTS.len()];
+        let rows = point_rows("gpt2-small", &costs);
+        assert_eq!(rows.len(), 2 * POINTS.len());
+        let first: Vec<Option<f64>> = rows[..2].iter().map(|row| row.ours).collect();
+        assert_eq!(first, [Some(100.0), Some(2.0)]);
+        let pins =
+            rows.iter().find(|row| row.item == "gpt2-small, pins at 8 Gb/s: time of a token");
+        assert!(pins.unwrap().note.contains("--set timing.n_bl=4"));
+        assert!(pins.unwrap().note.ends_with("--set workload.tokens=64"));
     }
 }

@@ -22,7 +22,7 @@ pub fn fig21(_seed: u64, _observer: &mut (dyn Observer + Send)) -> Result<Outcom
             let item = format!("fig21, {sweep} / {:.2}: cosine of embeddings", 1.0 / keep);
             let note = "mean of 60 sentences of 9 to 25 tokens, all-MiniLM-L6-v2; tokens of so short a sentence \
                         carry most of it";
-            Row::alone(SPATTEN, item, cosine, "1", note)
+            Row::alone(SPATTEN, item, cosine, "1").with_note(note)
         }));
     }
     Ok(Outcome::of(rows, Vec::new()))

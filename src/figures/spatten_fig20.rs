@@ -95,8 +95,8 @@ pub fn reproduce(seed: u64, observer: &mut (dyn Observer + Send)) -> Result<Outc
         let of = |quantity| published::find("spatten", "fig20", name, quantity);
         let ours = speedup(at)?;
         rows.push(Row::beside(of("speedup over titan-xp")?, ours, why));
-        let factor = format!("{why}; printed factors and printed speedups do not agree exactly");
-        rows.push(Row::beside(of("factor")?, ours / last, factor));
+        let note = "printed factors and printed speedups do not agree exactly";
+        rows.push(Row::beside(of("factor")?, ours / last, why).with_note(note));
         last = ours;
     }
     let why = "part of the step before: the released counts of GPT-2-Medium prune heads and tokens together, those \

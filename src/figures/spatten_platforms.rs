@@ -58,7 +58,7 @@ fn task_row(number: &Number) -> Row {
     if number.quantity == "operations per byte of generation" {
         // An element of a key or a value: a multiplication and an addition over 4 bytes.
         let why = "two operations per element of 32 bits: arithmetic, nothing is simulated";
-        return Row::beside(number, 2.0 / 4.0, why);
+        return Row::not_comparable(number, Some(2.0 / 4.0), why);
     }
     let why = "a share of the time with the prompt of 992 tokens, whose layers run as products of matrices; the \
                platforms here decode only";
@@ -69,7 +69,8 @@ fn fig2_row(number: &Number, attention: &Measured, model: &Measured) -> Row {
     let calls: &[&str] = match number.quantity.as_str() {
         "share of attention" => {
             let ours = 100.0 * attention.seconds / model.seconds;
-            return Row::beside(number, ours, "the rest is predicted");
+            let why = "the latency in other words, since the time of attention is calibrated";
+            return Row::not_comparable(number, Some(ours), why);
         }
         "latency of GPT-2" => {
             let why = "ours decodes 32 tokens; theirs has a prompt of 992 tokens, embedding and vocabulary in it, and is \
@@ -92,5 +93,7 @@ fn fig2_row(number: &Number, attention: &Measured, model: &Measured) -> Row {
             return Row::not_comparable(number, Some(attention.seconds * 1e3), why);
         }
     };
-    Row::beside(number, share(attention, calls), "which calls the paper counts where is assumed")
+    let why = "one overhead for every call gives each of the eleven about the same time, where a product must take \
+               longer than a split; and which calls the paper counts where is assumed";
+    Row::beside(number, share(attention, calls), why)
 }

@@ -39,7 +39,8 @@ pub fn fig7(_seed: u64, _observer: &mut (dyn Observer + Send)) -> Result<Outcome
             let item = format!(
                 "fig7, {bits} bits, largest probability {low:.1} to {high:.1}: probability that moves"
             );
-            rows.push(Row::alone(SPATTEN, item, 100.0 * mean, "%", format!("{count} rows")));
+            let row = Row::alone(SPATTEN, item, 100.0 * mean, "%");
+            rows.push(row.with_note(format!("{count} rows")));
         }
         let largest: Vec<f64> =
             moved.iter().map(|row| row.largest.max(1.0 - row.largest)).collect();
@@ -49,7 +50,8 @@ pub fn fig7(_seed: u64, _observer: &mut (dyn Observer + Send)) -> Result<Outcome
         );
         let note = "negative where certain rows move less; an error d of one score moves 2 p (1 - p) d \
                     (section III-D)";
-        rows.push(Row::alone(SPATTEN, item, rank_correlation(&largest, &error), "1", note));
+        let row = Row::alone(SPATTEN, item, rank_correlation(&largest, &error), "1");
+        rows.push(row.with_note(note).summing_up());
     }
     Ok(Outcome::of(rows, vec![
         "one head of each layer of all-MiniLM-L6-v2, 64 queries over 320 keys; queries and keys are quantised \

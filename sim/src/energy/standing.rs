@@ -47,6 +47,24 @@ pub struct Standing {
     pub pin_wire_j: f64,
 }
 
+/// Energy of the wires of a run, by who drives them \[J\].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Wires {
+    /// From the pins of the DRAM to the buffers.
+    pub pins: f64,
+    /// From the key buffer to its array.
+    pub keys: f64,
+    /// From the value buffer to its array.
+    pub values: f64,
+}
+
+impl Wires {
+    /// All of them \[J\].
+    pub fn total(self) -> f64 {
+        self.pins + self.keys + self.values
+    }
+}
+
 /// Names of the terms.
 pub const TERMS: [&str; 5] = ["clock", "registers", "wires", "leakage_logic", "leakage_sram"];
 
@@ -76,7 +94,7 @@ impl Standing {
         }
     }
 
-    /// Energy of each of [`TERMS`] that the units `of` cause \[J\]; wires belong to none of them.
+    /// Energy of each of [`TERMS`] that the units `of` cause \[J\]; wires lie between units, see [`Self::wires`].
     pub fn of_units(&self, result: &RunResult, of: impl Fn(&str) -> bool) -> [f64; 5] {
         let seconds = result.cycles as f64 / result.clock_hz.max(1) as f64;
         let mut terms = [0.0; 5];
@@ -93,14 +111,22 @@ impl Standing {
     /// Energy of each of [`TERMS`] \[J\].
     pub fn joules(&self, params: &Spatten, result: &RunResult) -> [f64; 5] {
         let mut terms = self.of_units(result, |_| true);
+        terms[2] = self.wires(params, result).total();
+        terms
+    }
+
+    /// Energy of the wires.
+    pub fn wires(&self, params: &Spatten, result: &RunResult) -> Wires {
         let beats = |name: &str| units(result, name).map(|unit| unit.beats).sum::<u64>() as f64;
         let traffic = &result.traffic;
         let arriving =
             traffic.query_bytes + traffic.key_bytes + traffic.key_lsb_bytes + traffic.value_bytes;
-        terms[2] = bits(arriving) * self.pin_wire_j
-            + beats("qk_array") * bits(params.key_sram.line_bytes.into()) * self.key_wire_j
-            + beats("pv_array") * bits(params.value_sram.line_bytes.into()) * self.value_wire_j;
-        terms
+        let lines = |name: &str, bytes: u32| beats(name) * bits(bytes.into());
+        Wires {
+            pins: bits(arriving) * self.pin_wire_j,
+            keys: lines("qk_array", params.key_sram.line_bytes) * self.key_wire_j,
+            values: lines("pv_array", params.value_sram.line_bytes) * self.value_wire_j,
+        }
     }
 
     /// Energy of the clock if no unit were ever switched off \[J\].
@@ -158,6 +184,10 @@ mod tests {
         let expected =
             (614_400.0 + 184_320.0) * wire_j_per_bit(near) + 320_000.0 * wire_j_per_bit(far);
         close(terms[2], expected);
+        let wires = Standing::of(&hardware).wires(&machine(), &result);
+        close(wires.pins, 320_000.0 * wire_j_per_bit(far));
+        close(wires.keys, 614_400.0 * wire_j_per_bit(near));
+        close(wires.values, 184_320.0 * wire_j_per_bit(near));
     }
 
     #[test]

@@ -78,7 +78,7 @@ mod tests {
 
     fn table(ours: &str) -> Table {
         let text = format!(
-            "paper,item,published,ours,unit,deviation,verdict,note\nP,total,2,{ours},W,0,within 10 %,\n"
+            "paper,item,published,ours,unit,deviation,verdict,note,why,summary\nP,total,2,{ours},W,0,within 10 %,,,\n"
         );
         Table::read("p", "fig1", &text).unwrap()
     }
