@@ -44,9 +44,12 @@ fn a_search_is_faster_than_none_and_an_aggressive_one_faster_still() {
 fn what_a_baseline_cannot_do_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     for (args, expected) in [
-        (["a3", "gpt2-xl"], "`a3` computes attention only, and `gpt2-xl` is decoding"),
-        (["mnnfast", "gpt2-xl"], "`mnnfast` computes attention only"),
-        (["host", "gpt2-xl"], "`host` computes attention only"),
+        (
+            ["a3", "m3vit-tiny/cityscapes"],
+            "`a3` computes attention only, and `m3vit-tiny/cityscapes` is an image",
+        ),
+        (["mnnfast", "m3vit-tiny/cityscapes"], "`mnnfast` computes attention only"),
+        (["host", "m3vit-tiny/cityscapes"], "`host` computes attention only"),
     ] {
         let message = stderr(&attelier(folder.path(), &[&["run"], &args[..]].concat()).code(2));
         assert!(message.contains(expected), "{message}");

@@ -422,7 +422,7 @@ fn points_that_all_fail_are_an_error() {
         &["none of 12 points", "not a whole number of lines"],
     );
     refused(
-        &with("\nset", "\nworkload = \"gpt2-xl\"\nset"),
+        &with("\nset", "\nworkload = \"m3vit-tiny/cityscapes\"\nset"),
         &["none of 36 points", "computes attention only"],
     );
 }

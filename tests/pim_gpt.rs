@@ -150,7 +150,7 @@ fn what_cannot_run_is_told_why() {
         (&["run", "pim-gpt", "gpt2-xl", "--set", "workload.tokens=0"][..], "`tokens` is 0"),
         (&["run", "pim-gpt", "gpt2-xl", "--set", "workload.tokens=8192"], "rows of every bank"),
         (&["run", "pim-gpt", "gpt2-small/wikitext2"], "expected a model such as `gpt2-xl`"),
-        (&["run", "spatten", "gpt2-xl"], "computes attention only"),
+        (&["run", "spatten", "m3vit-tiny/cityscapes"], "computes attention only"),
         (&["run", "pim-gpt", "gpt2-xll"], "did you mean `gpt2-xl`?"),
         (&["run", "pim-gpt", "--set", "timing.n_ras=1"], "`timing.n_ras`"),
         (&["run", "pim-gpt", "none/config.json"], "cannot open the file"),
