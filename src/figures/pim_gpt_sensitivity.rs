@@ -296,7 +296,7 @@ mod tests {
         let first: Vec<Option<f64>> = rows[..2].iter().map(|row| row.ours).collect();
         assert_eq!(first, [Some(100.0), Some(2.0)]);
         let pins =
-            rows.iter().find(|row| row.item == "gpt2-small, pins at 8 Gb/s: time of a token");
+            rows.iter().find(|row| row.item == format!("gpt2-small, {SLOW_PINS}: time of a token"));
         assert!(pins.unwrap().note.contains("--set timing.n_bl=4"));
         assert!(pins.unwrap().note.ends_with("--set workload.tokens=64"));
     }
