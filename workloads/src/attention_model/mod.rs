@@ -1,6 +1,6 @@
 //! The attention of a model of which nothing but its sizes is known: all keys, no pruning, full width.
 //!
-//! The sizes come from a `config.json` ([`config`]), an ONNX graph ([`crate::onnx`]), a decoder that another
+//! The sizes come from a `config.json` (`config`), an ONNX graph ([`crate::onnx`]), a decoder that another
 //! machine computes whole, or from the user.
 
 mod config;

@@ -1,7 +1,7 @@
 //! The attention of a model in an ONNX file: shapes only, no weights.
 //!
-//! Sizes are followed from the inputs through the graph ([`sizes`], [`operators`]) to every softmax between two
-//! products of activations ([`attention`]). Files of the released exporters hold no sizes in between, so those that
+//! Sizes are followed from the inputs through the graph (`sizes`, `operators`) to every softmax between two
+//! products of activations (`attention`). Files of the released exporters hold no sizes in between, so those that
 //! the optional `value_info` may give are not needed.
 
 mod attention;
